@@ -1,0 +1,3 @@
+//! The `signoff` command.
+
+fn main() {}
