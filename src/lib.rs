@@ -7,7 +7,13 @@
 //! 4. `app`: load, decide, save, in one transaction; one file per story.
 //! 5. `web`: HTTP; the only module that knows axum. `cli`: the commands. `demo`: the
 //!    demonstration.
-//! 6. `config`, `clock`, `entropy`, `telemetry`, `database`, `keys`: the only places
+//! 6. [`config`], [`clock`], [`entropy`], [`telemetry`], [`database`], [`keys`]: the only places
 //!    that ask the machine for settings, time, randomness, a subscriber, a cluster, keys.
 
+pub mod clock;
+pub mod config;
+pub mod database;
+pub mod entropy;
+pub mod keys;
 pub mod saml;
+pub mod telemetry;

@@ -1,0 +1,404 @@
+//! Settings: read once at the start, from a file, the environment and the command line,
+//! turned into typed values, and never looked up again.
+//!
+//! Whatever is unknown, missing or wrong stops the start with one line that names the key,
+//! the value, where it came from and what is expected. `signoff.example.toml` describes
+//! every key.
+
+mod base_url;
+mod layers;
+mod machine;
+mod parse;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use chrono::TimeDelta;
+use ipnet::IpNet;
+use thiserror::Error;
+
+pub use base_url::BaseUrl;
+pub use layers::Flags;
+pub use machine::{Machine, effective_uid};
+
+use layers::{Layers, Setting};
+
+/// Everything that can be configured, parsed. Paths are absolute.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The file that was read, if any.
+    pub config_file: Option<PathBuf>,
+    /// Address and port of the HTTP listener.
+    pub listen: SocketAddr,
+    /// What the outside world calls us; every URL that we hand out starts with it.
+    pub base_url: BaseUrl,
+    /// Where the private cluster and generated keys live.
+    pub data_dir: PathBuf,
+    /// A PostgreSQL to use. `None`: the private cluster under `data_dir`.
+    pub database_url: Option<DatabaseUrl>,
+    /// The most connections that this process opens.
+    pub database_connections: u32,
+    /// Proxies whose `X-Forwarded-For` is believed, for audit and limits only.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Origins besides our own to which `return_to` may lead (SSO-25), as
+    /// `scheme://host[:port]`.
+    pub return_origins: Vec<String>,
+    /// The directory with metadata of identity providers that is read at the start.
+    pub metadata_dir: PathBuf,
+    /// Life of local sessions.
+    pub session: SessionSettings,
+    /// Our side of SAML.
+    pub saml: SamlSettings,
+    /// Who runs this service, for our metadata.
+    pub organization: Option<Organization>,
+    /// E-mail address of the technical contact in our metadata.
+    pub technical_contact: Option<String>,
+    /// What is logged, as a `tracing` filter. `None`: `info` for the service, `warn` for
+    /// commands that answer and end.
+    pub log: Option<String>,
+    /// How it is logged.
+    pub log_format: LogFormat,
+}
+
+/// How long a local session lives and is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionSettings {
+    /// Without a request for this long a session is over.
+    pub idle: TimeDelta,
+    /// This long after sign-in a session is over, whatever happened in between.
+    pub max: TimeDelta,
+    /// How long an ended session is remembered, so that a late LogoutRequest for it is
+    /// told Success instead of `UnknownPrincipal` (rows b and d of the status table).
+    pub remember: TimeDelta,
+}
+
+/// Our side of SAML.
+#[derive(Clone, Debug)]
+pub struct SamlSettings {
+    /// Our entity id.
+    pub entity_id: String,
+    /// How far the clocks of two sides may differ, both ways (VAL-16).
+    pub skew: TimeDelta,
+    /// How old a message may be by its `IssueInstant` (VAL-15).
+    pub max_age: TimeDelta,
+    /// Whether the SOAP endpoint for single logout is served and published (MD-03).
+    pub soap: bool,
+    /// The key pair that signs. `None`: one generated under `data_dir`.
+    pub signing: Option<KeyFiles>,
+    /// A certificate published beside the active one, ahead of its use.
+    pub next_signing_certificate: Option<PathBuf>,
+    /// The key pair that others encrypt to.
+    pub encryption: Option<KeyFiles>,
+    /// The one before it, to which some may still encrypt.
+    pub previous_encryption: Option<KeyFiles>,
+    /// The one to come, so that every node can decrypt before any node publishes it.
+    pub next_encryption: Option<KeyFiles>,
+    /// Whether the encryption certificate is published, so that identity providers encrypt.
+    pub offer_encryption: bool,
+}
+
+/// The two PEM files of one key pair.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFiles {
+    /// The private key.
+    pub key: PathBuf,
+    /// Its certificate.
+    pub certificate: PathBuf,
+}
+
+/// Who runs this service, for our metadata.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Organization {
+    /// Its name.
+    pub name: String,
+    /// Its web address.
+    pub url: String,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One line of JSON per event.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// The address of a PostgreSQL, with its password: never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl(String);
+
+/// Why the settings cannot be used. Its text is one line.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The working directory or the account cannot be told.
+    #[error("cannot tell where or as whom this process runs: {0}")]
+    Machine(#[source] std::io::Error),
+    /// One of two settings that belong together is absent.
+    #[error("{key} is missing: expected {expected}")]
+    Missing {
+        /// The absent key.
+        key: &'static str,
+        /// What belongs there.
+        expected: &'static str,
+    },
+    /// The configuration file is not TOML.
+    #[error("{path}: expected TOML: {reason}")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// The parser's words, on one line.
+        reason: String,
+    },
+    /// No setting has this name.
+    #[error("{key} = {value} ({origin}): no such setting, expected one of {expected}")]
+    Unknown {
+        /// The name as it stands there.
+        key: String,
+        /// Its value, hidden where it could be a secret.
+        value: String,
+        /// Where it was found.
+        origin: String,
+        /// The names that exist.
+        expected: String,
+    },
+    /// A file that was named cannot be read.
+    #[error("{key} = {path} ({origin}): expected a readable file: {source}")]
+    Unreadable {
+        /// The setting that named the file.
+        key: String,
+        /// The file.
+        path: PathBuf,
+        /// Where the setting was found.
+        origin: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The value of a setting does not fit.
+    #[error("{key} = {value} ({origin}): expected {expected}")]
+    Wrong {
+        /// The setting.
+        key: String,
+        /// Its value, hidden for secrets.
+        value: String,
+        /// Where it was found.
+        origin: String,
+        /// What would be right.
+        expected: &'static str,
+    },
+}
+
+impl Settings {
+    /// Reads the settings: the file first, then the environment, then `flags`, each
+    /// overriding the one before.
+    ///
+    /// # Errors
+    /// [`ConfigError`], one line that names the key, the value and what is expected.
+    pub fn load(flags: &Flags, machine: &Machine) -> Result<Self, ConfigError> {
+        let layers = Layers::read(flags, machine)?;
+        let base_url = match layers.parsed("base_url", BaseUrl::EXPECTED, BaseUrl::parse)? {
+            Some(base_url) => base_url,
+            None => BaseUrl::loopback(),
+        };
+        Ok(Self {
+            config_file: layers.file().map(Path::to_path_buf),
+            listen: layers
+                .parsed("listen", parse::SOCKET_ADDRESS, parse::socket_address)?
+                .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            data_dir: data_dir(&layers, machine)?,
+            database_url: layers
+                .parsed("database_url", parse::DATABASE_URL, parse::database_url)?
+                .map(DatabaseUrl),
+            database_connections: layers
+                .parsed("database_connections", parse::CONNECTIONS, parse::connections)?
+                .unwrap_or(10),
+            trusted_proxies: layers.list("trusted_proxies", parse::NETWORK, parse::network)?,
+            return_origins: layers.list("return_origins", parse::ORIGIN, parse::origin)?,
+            metadata_dir: layers.path("metadata_dir")?.unwrap_or_else(|| layers.beside_file("metadata")),
+            session: session(&layers)?,
+            saml: saml(&layers, &base_url)?,
+            organization: organization(&layers)?,
+            technical_contact: layers.parsed(
+                "organization.technical_contact",
+                parse::MAIL_ADDRESS,
+                parse::mail_address,
+            )?,
+            log: layers.parsed("log", parse::LOG_FILTER, parse::log_filter)?,
+            log_format: layers
+                .parsed("log_format", parse::LOG_FORMAT, parse::log_format)?
+                .unwrap_or(LogFormat::Text),
+            base_url,
+        })
+    }
+
+    /// The public URL of one of our paths: `public_url("/saml/slo")`.
+    #[must_use]
+    pub fn public_url(&self, path: &str) -> String {
+        self.base_url.join(path)
+    }
+
+    /// Whether we are reached over plain http, which is possible on loopback hosts only.
+    /// Decides what an identity provider's http endpoints and our cookies may be (SSO-06,
+    /// MD-21, SSO-24).
+    #[must_use]
+    pub fn is_loopback_http(&self) -> bool {
+        !self.base_url.is_https()
+    }
+
+    /// Whether cookies carry `Secure` and the `__Host-` prefix.
+    #[must_use]
+    pub fn cookies_secure(&self) -> bool {
+        self.base_url.is_https()
+    }
+
+    /// Where generated key pairs live.
+    #[must_use]
+    pub fn certs_dir(&self) -> PathBuf {
+        self.data_dir.join("certs")
+    }
+}
+
+impl DatabaseUrl {
+    /// The address with its password, for the driver alone.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DatabaseUrl(hidden)")
+    }
+}
+
+/// The account decides where data goes: a cluster under root's home could not be reached
+/// by the account that it runs as.
+fn data_dir(layers: &Layers, machine: &Machine) -> Result<PathBuf, ConfigError> {
+    Ok(match layers.path("data_dir")? {
+        Some(path) => path,
+        None if machine.root => PathBuf::from("/var/lib/signoff"),
+        None => machine.directory.join("data"),
+    })
+}
+
+fn session(layers: &Layers) -> Result<SessionSettings, ConfigError> {
+    let duration = |key| layers.parsed(key, parse::DURATION, parse::duration);
+    let idle = duration("session.idle")?.unwrap_or_else(|| TimeDelta::hours(8));
+    let max = duration("session.max")?.unwrap_or_else(|| TimeDelta::hours(24));
+    let remember = duration("session.remember")?.unwrap_or_else(|| TimeDelta::days(7));
+    if idle > max {
+        // Named is the one that was set; with both set, the shorter life is the mistake.
+        return Err(if layers.find("session.max").is_some() {
+            layers.wrong("session.max", "at least session.idle (8h by default)")
+        } else {
+            layers.wrong("session.idle", "at most session.max (24h by default)")
+        });
+    }
+    if remember < TimeDelta::hours(24) {
+        return Err(layers.wrong("session.remember", "at least 24h"));
+    }
+    Ok(SessionSettings { idle, max, remember })
+}
+
+fn saml(layers: &Layers, base_url: &BaseUrl) -> Result<SamlSettings, ConfigError> {
+    let encryption = key_files(layers, "saml.encryption_key", "saml.encryption_certificate")?;
+    let previous_encryption =
+        key_files(layers, "saml.previous_encryption_key", "saml.previous_encryption_certificate")?;
+    let next_encryption = key_files(layers, "saml.next_encryption_key", "saml.next_encryption_certificate")?;
+    if encryption.is_none() && (previous_encryption.is_some() || next_encryption.is_some()) {
+        // Under the data directory the newest pairs are found by themselves.
+        return Err(ConfigError::Missing {
+            key: "saml.encryption_key",
+            expected: "the pair that is published, beside the one before it or to come",
+        });
+    }
+    Ok(SamlSettings {
+        entity_id: match layers.parsed("saml.entity_id", parse::ENTITY_ID, parse::entity_id)? {
+            Some(entity_id) => entity_id,
+            None => base_url.join("/saml/metadata"),
+        },
+        skew: layers.parsed("saml.skew", parse::SKEW, parse::skew)?.unwrap_or_else(|| TimeDelta::minutes(3)),
+        max_age: layers
+            .parsed("saml.max_age", parse::MAX_AGE, parse::max_age)?
+            .unwrap_or_else(|| TimeDelta::minutes(5)),
+        soap: layers.parsed("saml.soap", parse::SWITCH, parse::switch)?.unwrap_or(true),
+        signing: key_files(layers, "saml.signing_key", "saml.signing_certificate")?,
+        next_signing_certificate: layers.path("saml.next_signing_certificate")?,
+        encryption,
+        previous_encryption,
+        next_encryption,
+        offer_encryption: layers
+            .parsed("saml.offer_encryption", parse::SWITCH, parse::switch)?
+            .unwrap_or(false),
+    })
+}
+
+fn key_files(
+    layers: &Layers,
+    key: &'static str,
+    certificate: &'static str,
+) -> Result<Option<KeyFiles>, ConfigError> {
+    const EXPECTED: &str = "the PEM file that belongs to the other half of the key pair";
+    let missing = |key| ConfigError::Missing { key, expected: EXPECTED };
+    match (layers.path(key)?, layers.path(certificate)?) {
+        (None, None) => Ok(None),
+        (Some(key), Some(certificate)) => Ok(Some(KeyFiles { key, certificate })),
+        (Some(_), None) => Err(missing(certificate)),
+        (None, Some(_)) => Err(missing(key)),
+    }
+}
+
+fn organization(layers: &Layers) -> Result<Option<Organization>, ConfigError> {
+    let name = layers.parsed("organization.name", parse::TEXT, parse::text)?;
+    let url = layers.parsed("organization.url", parse::WEB_ADDRESS, parse::web_address)?;
+    match (name, url) {
+        (None, None) => Ok(None),
+        (Some(name), Some(url)) => Ok(Some(Organization { name, url })),
+        (Some(_), None) => Err(ConfigError::Missing {
+            key: "organization.url",
+            expected: "the web address of the organization named in organization.name",
+        }),
+        (None, Some(_)) => Err(ConfigError::Missing {
+            key: "organization.name",
+            expected: "the name of the organization whose organization.url is set",
+        }),
+    }
+}
+
+/// Every setting there is. A name that is not here is refused.
+const SETTINGS: &[Setting] = &[
+    Setting::plain("listen"),
+    Setting::plain("base_url"),
+    Setting::plain("data_dir"),
+    Setting::secret("database_url"),
+    Setting::plain("database_connections"),
+    Setting::plain("trusted_proxies"),
+    Setting::plain("return_origins"),
+    Setting::plain("metadata_dir"),
+    Setting::plain("session.idle"),
+    Setting::plain("session.max"),
+    Setting::plain("session.remember"),
+    Setting::plain("saml.entity_id"),
+    Setting::plain("saml.skew"),
+    Setting::plain("saml.max_age"),
+    Setting::plain("saml.soap"),
+    Setting::plain("saml.signing_key"),
+    Setting::plain("saml.signing_certificate"),
+    Setting::plain("saml.next_signing_certificate"),
+    Setting::plain("saml.encryption_key"),
+    Setting::plain("saml.encryption_certificate"),
+    Setting::plain("saml.previous_encryption_key"),
+    Setting::plain("saml.previous_encryption_certificate"),
+    Setting::plain("saml.next_encryption_key"),
+    Setting::plain("saml.next_encryption_certificate"),
+    Setting::plain("saml.offer_encryption"),
+    Setting::plain("organization.name"),
+    Setting::plain("organization.url"),
+    Setting::plain("organization.technical_contact"),
+    Setting::plain("log"),
+    Setting::plain("log_format"),
+];
+
+#[cfg(test)]
+mod tests;
