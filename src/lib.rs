@@ -2,8 +2,8 @@
 //!
 //! The modules in reading order:
 //! 1. [`saml`]: SAML 2.0 in its own words; knows no web, database, clock or randomness.
-//! 2. `logout`: the Single Logout profile as a state machine; just as pure.
-//! 3. `store`: every SQL statement. `outbox`: telling identity providers without a browser.
+//! 2. [`logout`]: the Single Logout profile as a state machine; just as pure.
+//! 3. [`store`]: every SQL statement. `outbox`: telling identity providers without a browser.
 //! 4. `app`: load, decide, save, in one transaction; one file per story.
 //! 5. `web`: HTTP; the only module that knows axum. `cli`: the commands. `demo`: the
 //!    demonstration.
@@ -15,5 +15,7 @@ pub mod config;
 pub mod database;
 pub mod entropy;
 pub mod keys;
+pub mod logout;
 pub mod saml;
+pub mod store;
 pub mod telemetry;

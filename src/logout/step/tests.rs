@@ -1,0 +1,173 @@
+#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use LegState::{Confirmed, Failed, NoEndpoint, Partial, PartialFailure, Queued, WaitingBrowser};
+
+const BOTH: Reach = Reach { soap: true, front: true };
+const FRONT: Reach = Reach { soap: false, front: true };
+const SOAP: Reach = Reach { soap: true, front: false };
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::<Utc>::UNIX_EPOCH + TimeDelta::seconds(seconds)
+}
+
+fn legs(trigger: Trigger, reaches: &[Reach]) -> Vec<Leg> {
+    (1..)
+        .zip(reaches)
+        .map(|(id, reach)| Leg {
+            id: LegId(id),
+            reach: *reach,
+            state: LegState::first(reach.route(trigger)),
+            deadline: None,
+            resumed: false,
+            resume_until: at(0) + RESUME_WITHIN,
+        })
+        .collect()
+}
+
+fn person(reaches: &[Reach]) -> Step {
+    Logout::start(Trigger::Person, legs(Trigger::Person, reaches), at(0))
+}
+
+fn answered(leg: i64, answer: Answer) -> Event {
+    Event::Answered { leg: LegId(leg), answer, browser: true }
+}
+
+#[test]
+fn slo_34_identity_providers_are_asked_one_after_another() {
+    let first = person(&[FRONT, BOTH]);
+    assert_eq!(first.reply, Reply::Ask(LegId(1)));
+    let second = first.logout.step(answered(1, Answer::Failed), at(10));
+    assert_eq!(second.reply, Reply::Ask(LegId(2)));
+    let last = second.logout.step(answered(2, Answer::Confirmed), at(20));
+    assert_eq!(last.reply, Reply::Show);
+    assert_eq!(last.logout.finished_at, Some(at(20)));
+}
+
+#[test]
+fn a_logout_nobody_else_must_hear_of_is_finished_at_once() {
+    for reaches in [&[][..], &[Reach::NONE]] {
+        let step = person(reaches);
+        assert_eq!(step.reply, Reply::Show);
+        assert_eq!(step.logout.finished_at, Some(at(0)));
+    }
+}
+
+#[test]
+fn slo_50_an_answer_counts_once_and_only_from_a_leg_that_asked() {
+    let step = person(&[FRONT, FRONT]);
+    assert_eq!(step.logout.clone().step(answered(2, Answer::Confirmed), at(1)).reply, Reply::Ignored);
+    let after = step.logout.step(answered(1, Answer::Confirmed), at(1)).logout;
+    let again = after.clone().step(answered(1, Answer::Failed), at(2));
+    assert_eq!((again.reply, again.logout), (Reply::Ignored, after));
+}
+
+#[test]
+fn slo_52_a_mute_identity_provider_is_unconfirmed_after_five_minutes() {
+    let step = person(&[FRONT]);
+    let early = step.logout.step(Event::Tick, at(299));
+    assert_eq!(early.logout.legs[0].state, LegState::Asked);
+    let late = early.logout.step(Event::Tick, at(300));
+    assert_eq!(late.logout.legs[0].state, LegState::Unconfirmed);
+    assert_eq!(late.logout.finished_at, Some(at(300)));
+    assert_eq!(late.logout.step(answered(1, Answer::Confirmed), at(301)).reply, Reply::Ignored);
+}
+
+#[test]
+fn slo_49_who_needs_not_answer_is_not_waited_for_and_not_asked_again() {
+    let step = person(&[FRONT]).logout.step(Event::AskedForGood { leg: LegId(1) }, at(0));
+    assert_eq!(step.logout.legs[0].state, LegState::Unconfirmed, "not seen to end");
+    assert_eq!(step.logout.finished_at, Some(at(0)));
+    assert_eq!(step.logout.clone().step(answered(1, Answer::Confirmed), at(1)).reply, Reply::Ignored);
+    assert_eq!(step.logout.step(Event::BrowserReturned, at(1)).reply, Reply::Ignored);
+}
+
+#[test]
+fn an_open_leg_resumes_once_and_not_too_late() {
+    let open = person(&[FRONT]).logout.step(Event::Tick, at(300)).logout;
+    let resumed = open.clone().step(Event::BrowserReturned, at(4000));
+    assert_eq!(resumed.reply, Reply::Ask(LegId(1)));
+    assert_eq!(resumed.logout.finished_at, None);
+    let again = resumed.logout.clone().step(Event::BrowserReturned, at(4001));
+    assert_eq!(again.reply, Reply::Ignored);
+    let done = resumed.logout.step(answered(1, Answer::Confirmed), at(4002));
+    assert_eq!(done.logout.legs[0].state, LegState::Confirmed);
+    assert_eq!(done.logout.finished_at, Some(at(4002)));
+    assert_eq!(open.step(Event::BrowserReturned, at(0) + RESUME_WITHIN).reply, Reply::Ignored);
+}
+
+#[test]
+fn without_a_browser_soap_is_queued_and_the_rest_waits() {
+    let step = Logout::start(Trigger::Admin, legs(Trigger::Admin, &[BOTH, FRONT, SOAP, Reach::NONE]), at(0));
+    let states: Vec<_> = step.logout.legs.iter().map(|leg| leg.state).collect();
+    assert_eq!(states, [Queued, WaitingBrowser, Queued, NoEndpoint]);
+    assert_eq!(step.reply, Reply::Show);
+    let step = step.logout.step(Event::Undelivered { leg: LegId(3), arrived: false }, at(5));
+    assert_eq!(step.logout.legs[2].state, LegState::Unreachable);
+    let step = step.logout.step(Event::BrowserReturned, at(6));
+    assert_eq!(step.reply, Reply::Ask(LegId(2)), "a leg without a front channel cannot resume");
+}
+
+fn events() -> impl Strategy<Value = Event> {
+    let answer = prop_oneof![
+        Just(Answer::Confirmed),
+        Just(Answer::Partial),
+        Just(Answer::PartialFailure),
+        Just(Answer::Failed)
+    ];
+    prop_oneof![
+        (0..5_i64, answer, any::<bool>()).prop_map(|(leg, answer, browser)| Event::Answered {
+            leg: LegId(leg),
+            answer,
+            browser
+        }),
+        Just(Event::BrowserReturned),
+        Just(Event::Tick),
+        (0..5_i64).prop_map(|leg| Event::AskedForGood { leg: LegId(leg) }),
+        (0..5_i64, any::<bool>()).prop_map(|(leg, arrived)| Event::Undelivered { leg: LegId(leg), arrived }),
+    ]
+}
+
+proptest! {
+    /// Whatever comes in whatever order: what is known stays known, nobody is asked more than
+    /// twice, and once time is up the logout is over.
+    #[test]
+    fn any_interleaving_ends(
+        trigger in prop_oneof![Just(Trigger::Admin), Just(Trigger::Idp), Just(Trigger::Person)],
+        reaches in prop::collection::vec((any::<bool>(), any::<bool>()), 0..5),
+        steps in prop::collection::vec((events(), 0..400_i64), 0..40),
+    ) {
+        let reaches: Vec<_> = reaches.into_iter().map(|(soap, front)| Reach { soap, front }).collect();
+        let mut step = Logout::start(trigger, legs(trigger, &reaches), at(0));
+        let mut asked: HashMap<i64, u32> = HashMap::new();
+        let mut now = 0;
+        for (event, later) in steps {
+            if let Reply::Ask(LegId(leg)) = step.reply {
+                *asked.entry(leg).or_default() += 1;
+            }
+            now += later;
+            let before = step.logout.clone();
+            step = step.logout.step(event, at(now));
+            for (old, new) in before.legs.iter().zip(&step.logout.legs) {
+                if matches!(old.state, Confirmed | Failed | NoEndpoint | Partial | PartialFailure) {
+                    prop_assert_eq!(old, new);
+                }
+                prop_assert!(!old.resumed || new.resumed);
+                if old != new {
+                    prop_assert!(step.writes.contains(&Write::Leg(new.id)), "a change is written");
+                }
+            }
+            if step.reply == Reply::Ignored {
+                prop_assert_eq!(&before, &step.logout);
+                prop_assert!(step.writes.is_empty());
+            }
+        }
+        prop_assert!(asked.values().all(|times| *times <= 2));
+        let over = step.logout.step(Event::Tick, at(now + 301));
+        prop_assert!(over.logout.finished_at.is_some());
+        prop_assert!(over.logout.legs.iter().all(|leg| leg.state != LegState::Asked));
+    }
+}

@@ -1,0 +1,196 @@
+//! Logouts; what each identity provider has to do with one is a leg.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use crate::logout::plan::Trigger;
+use crate::logout::step::Logout;
+use crate::store::{IdpId, LogoutId, StoreError};
+
+/// A logout as the database has it; [`Logout`] is what the state machine makes of it.
+#[derive(Debug, Clone)]
+pub struct LogoutRow {
+    /// Its row.
+    pub id: LogoutId,
+    /// The name of its page.
+    pub handle: Option<String>,
+    /// Who said "over": `person`, `idp` or `admin`.
+    pub trigger: String,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// Until when answers are waited for.
+    pub deadline: Option<DateTime<Utc>>,
+    /// When nothing was waited for any more.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// How many of our sessions it ended.
+    pub sessions_ended: i32,
+    /// Where the person wanted to go.
+    pub return_to: Option<String>,
+    /// The identity provider that asked, if one did.
+    pub idp: Option<IdpId>,
+    /// The ID of its LogoutRequest.
+    pub message_id: Option<String>,
+    /// The Reason it gave.
+    pub reason: Option<String>,
+    /// What was found: `ended`, `already`, `unseen_index`, `unknown`.
+    pub verdict: Option<String>,
+    /// What was answered.
+    pub status: Option<String>,
+}
+
+/// A logout of our own to begin.
+#[derive(Debug, Clone, Copy)]
+pub struct NewLogout<'a> {
+    /// The name of its page.
+    pub handle: &'a str,
+    /// Who said "over".
+    pub trigger: Trigger,
+    /// Where the person wants to go.
+    pub return_to: Option<&'a str>,
+}
+
+/// Begins a logout of one session.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn begin(
+    conn: &mut PgConnection,
+    new: NewLogout<'_>,
+    now: DateTime<Utc>,
+) -> Result<LogoutId, StoreError> {
+    let trigger = match new.trigger {
+        Trigger::Admin => "admin",
+        Trigger::Idp => "idp",
+        Trigger::Person => "person",
+    };
+    let id = sqlx::query_scalar!(
+        "insert into logout (handle, trigger, started_at, sessions_ended, return_to)
+         values ($1, $2, $3, 1, $4) returning id",
+        new.handle,
+        trigger,
+        now,
+        new.return_to
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(LogoutId(id))
+}
+
+/// Saves what a step changed of a logout.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn save_progress(conn: &mut PgConnection, id: LogoutId, logout: &Logout) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update logout set deadline = $2, finished_at = $3 where id = $1",
+        id.0,
+        logout.deadline,
+        logout.finished_at
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Locks a logout; to be called before its legs are read to be changed.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn lock(conn: &mut PgConnection, id: LogoutId) -> Result<(), StoreError> {
+    sqlx::query!("select id from logout where id = $1 for update", id.0).fetch_optional(conn).await?;
+    Ok(())
+}
+
+/// A logout by its id.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn by_id(conn: &mut PgConnection, id: LogoutId) -> Result<Option<LogoutRow>, StoreError> {
+    let found = sqlx::query_as!(
+        LogoutRow,
+        r#"select id as "id: _", handle, trigger, started_at, deadline, finished_at, sessions_ended, return_to,
+                  idp_id as "idp: _", message_id, reason, verdict, status
+             from logout where id = $1"#,
+        id.0
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(found)
+}
+
+/// The page of the logout that ended the session of this cookie.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn handle_of_cookie(
+    conn: &mut PgConnection,
+    cookie_hash: [u8; 32],
+) -> Result<Option<String>, StoreError> {
+    let found = sqlx::query_scalar!(
+        r#"select handle as "handle!" from logout join session on session.logout_id = logout.id
+            where session.cookie_hash = $1 and handle is not null"#,
+        &cookie_hash[..]
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(found)
+}
+
+/// A logout by the name of its page, if it began after `since`.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn by_handle(
+    conn: &mut PgConnection,
+    handle: &str,
+    since: DateTime<Utc>,
+) -> Result<Option<LogoutRow>, StoreError> {
+    let found = sqlx::query_as!(
+        LogoutRow,
+        r#"select id as "id: _", handle, trigger, started_at, deadline, finished_at, sessions_ended, return_to,
+                  idp_id as "idp: _", message_id, reason, verdict, status
+             from logout where handle = $1 and started_at > $2"#,
+        handle,
+        since
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(found)
+}
+
+/// The newest logouts first, for operators.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn list(conn: &mut PgConnection, limit: i64) -> Result<Vec<LogoutRow>, StoreError> {
+    let found = sqlx::query_as!(
+        LogoutRow,
+        r#"select id as "id: _", handle, trigger, started_at, deadline, finished_at, sessions_ended, return_to,
+                  idp_id as "idp: _", message_id, reason, verdict, status
+             from logout order by id desc limit $1"#,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(found)
+}
+
+/// Logouts whose time is up, locked; those that somebody works on are left for the next round.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn lock_overdue(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    batch: i64,
+) -> Result<Vec<LogoutId>, StoreError> {
+    let found = sqlx::query_scalar!(
+        "select id from logout where finished_at is null and deadline <= $1
+          order by id limit $2 for update skip locked",
+        now,
+        batch
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(found.into_iter().map(LogoutId).collect())
+}

@@ -1,0 +1,87 @@
+//! Every SQL statement, as plain functions on a connection; one file per table family.
+//!
+//! The caller owns the transaction, and every instant is a parameter. Locks are taken in one order
+//! everywhere: principals by id, then sessions by id, then a logout.
+
+pub mod assertions;
+pub mod audit;
+pub mod bars;
+pub mod identity_providers;
+pub mod legs;
+pub mod logouts;
+pub mod open_requests;
+pub mod outbox;
+pub mod principals;
+pub mod receive_logout;
+pub mod retention;
+pub mod secrets;
+pub mod sessions;
+
+/// What can go wrong with the database.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database did not answer, or not with what was asked.
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The database took too long.
+    #[error("the database did not answer in time")]
+    Late,
+    /// A row holds what no statement of ours writes.
+    #[error("{table}.{column} of row {row} holds what it must not")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// The row's id.
+        row: i64,
+    },
+}
+
+impl StoreError {
+    /// Whether the connection was lost before an answer came, so that the same statement may be
+    /// tried once more where it is safe to repeat.
+    #[must_use]
+    pub fn is_connection_lost(&self) -> bool {
+        match self {
+            Self::Database(sqlx::Error::Io(_)) => true,
+            // Class 57P: the server is being shut down or the session was terminated.
+            Self::Database(sqlx::Error::Database(error)) => {
+                error.code().is_some_and(|code| code.starts_with("57P"))
+            }
+            _ => false,
+        }
+    }
+}
+
+macro_rules! row_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, sqlx::Type)]
+        #[sqlx(transparent)]
+        pub struct $name(pub i64);
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+row_id! {
+    /// The id of an `identity_provider` row.
+    IdpId
+}
+row_id! {
+    /// The id of a `principal` row.
+    PrincipalId
+}
+row_id! {
+    /// The id of a `session` row.
+    SessionId
+}
+row_id! {
+    /// The id of a `logout` row.
+    LogoutId
+}
