@@ -1,0 +1,82 @@
+//! How much strangers can make us do: token buckets.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+
+/// A bucket of tokens that fills up again over time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bucket {
+    size: f64,
+    per_second: f64,
+    tokens: f64,
+    at: DateTime<Utc>,
+}
+
+/// One bucket for each of a bounded set of names.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    size: u32,
+    per_second: f64,
+    buckets: Mutex<HashMap<String, Bucket>>,
+}
+
+impl Bucket {
+    /// A full bucket.
+    pub(crate) fn full(size: u32, per_second: f64, now: DateTime<Utc>) -> Self {
+        Self { size: f64::from(size), per_second, tokens: f64::from(size), at: now }
+    }
+
+    /// Takes a token, if there is one.
+    pub(crate) fn take(&mut self, now: DateTime<Utc>) -> bool {
+        let passed = (now - self.at).to_std().map_or(0.0, |passed| passed.as_secs_f64());
+        self.tokens = (self.tokens + passed * self.per_second).min(self.size);
+        self.at = self.at.max(now);
+        if self.tokens < 1.0 {
+            return false;
+        }
+        self.tokens -= 1.0;
+        true
+    }
+}
+
+impl Budget {
+    /// A budget of `size` at once and `per_second` after that, for each name.
+    pub(crate) fn new(size: u32, per_second: f64) -> Self {
+        Self { size, per_second, buckets: Mutex::default() }
+    }
+
+    /// Takes a token of `name`. Names have to come from a bounded set: known identity providers.
+    pub(crate) fn take(&self, name: &str, now: DateTime<Utc>) -> bool {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bucket) = buckets.get_mut(name) {
+            return bucket.take(now);
+        }
+        let mut bucket = Bucket::full(self.size, self.per_second, now);
+        let taken = bucket.take(now);
+        buckets.insert(name.to_owned(), bucket);
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    #[test]
+    fn a_budget_is_spent_and_comes_back_for_each_name_alone() {
+        let now = DateTime::<Utc>::UNIX_EPOCH;
+        let budget = Budget::new(3, 2.0);
+        let spent = (0..10).filter(|_| budget.take("a", now)).count();
+        assert_eq!(spent, 3);
+        assert!(budget.take("b", now));
+        assert!(!budget.take("a", now + TimeDelta::milliseconds(400)));
+        assert!(budget.take("a", now + TimeDelta::milliseconds(500)));
+        let later = now + TimeDelta::hours(1);
+        assert_eq!((0..10).filter(|_| budget.take("a", later)).count(), 3);
+        assert!(!budget.take("a", now), "a clock that steps back gives nothing");
+    }
+}

@@ -1,0 +1,404 @@
+//! Identity providers, as administrators see them: imported from metadata, listed, switched.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::PgConnection;
+
+use crate::app::{App, IdpPolicy, SwitchError};
+use crate::saml::metadata::{Endpoint, IdpMetadata, MetadataError, Policy};
+use crate::saml::names::{Binding, EntityId};
+use crate::store::identity_providers::{self, IdpRow, Wanted};
+use crate::store::{IdpId, StoreError};
+
+/// Where metadata comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// A file in the metadata directory, read at the start.
+    File,
+    /// An administrator's command.
+    Command,
+}
+
+/// How to import.
+#[derive(Debug, Clone)]
+pub struct ImportOptions {
+    /// The name in URLs and on the command line; only for a document with one identity provider.
+    /// None: made from the entity ID, or left as it is.
+    pub slug: Option<String>,
+    /// Take unsolicited Responses (SSO-12). It is switched on, never off, by an import.
+    pub allow_unsolicited: bool,
+    /// Where the document comes from.
+    pub source: Source,
+}
+
+/// What an import did.
+#[derive(Debug, Clone, Serialize)]
+pub struct Imported {
+    /// Those that can be used now.
+    pub idps: Vec<ImportedIdp>,
+    /// Those of an aggregate that cannot be used, and why.
+    pub left_out: Vec<String>,
+}
+
+/// One identity provider of an import.
+#[derive(Debug, Clone, Serialize)]
+pub struct ImportedIdp {
+    /// Its name in URLs and on the command line.
+    pub slug: String,
+    /// Its entity ID.
+    pub entity_id: EntityId,
+    /// What became of it.
+    pub change: Change,
+    /// What an administrator should know: no single logout, keys left out.
+    pub notes: Vec<String>,
+}
+
+/// What an import changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// It was not known.
+    New,
+    /// It was known otherwise.
+    Changed,
+    /// It was known like this.
+    Unchanged,
+    /// It was imported by a command before; a file does not override that.
+    KeptCommand,
+}
+
+/// Why nothing was imported or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum IdpError {
+    /// The metadata cannot be used.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    /// Nothing could be encrypted to it.
+    #[error("the metadata of {0:?} has no RSA key to encrypt to; import it again if it has one now")]
+    NoEncryptionKey(String),
+    /// No identity provider of that name.
+    #[error("there is no identity provider called {0:?}")]
+    Unknown(String),
+    /// The slug cannot be used.
+    #[error(
+        "the slug {0:?} cannot be used: expected up to 63 of a-z, 0-9, '.', '_' and '-', not starting with the last three"
+    )]
+    Slug(String),
+    /// A slug for several.
+    #[error("the document has {0} identity providers; a slug can be given to one only")]
+    SlugForSeveral(usize),
+    /// Another has the slug.
+    #[error("another identity provider is called {0:?}")]
+    SlugTaken(String),
+    /// No such switch, or not to that.
+    #[error(transparent)]
+    Switch(#[from] SwitchError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// An identity provider in a list or by itself.
+#[derive(Debug, Clone, Serialize)]
+pub struct IdpView {
+    /// Its name in URLs and on the command line.
+    pub slug: String,
+    /// Its entity ID.
+    pub entity_id: String,
+    /// For people.
+    pub name: Option<String>,
+    /// Whether it is enabled; a disabled one signs nobody in, its `LogoutRequests` count (SSO-26).
+    pub enabled: bool,
+    /// Whether its metadata has expired: the same holds.
+    pub expired: bool,
+    /// Until when its metadata is good.
+    pub valid_until: Option<DateTime<Utc>>,
+    /// How often it was changed.
+    pub version: i64,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+    /// `file` or `command`.
+    pub source: String,
+    /// Where `AuthnRequests` go.
+    pub single_sign_on: Vec<Endpoint>,
+    /// Where logout messages go. Empty: it cannot be told of a logout.
+    pub single_logout: Vec<Endpoint>,
+    /// Its signing keys, by kind and size.
+    pub signing_keys: Vec<String>,
+    /// Its keys to encrypt to, by kind and size.
+    pub encryption_keys: Vec<String>,
+    /// The switches set for it.
+    pub policy: IdpPolicy,
+}
+
+/// Imports all identity providers of a metadata document, each as the next version of what was known
+/// of it, in one transaction. What was switched on, off or disabled stays so.
+///
+/// # Errors
+/// [`IdpError`]; nothing is imported then.
+pub async fn import(app: &App, xml: &[u8], options: &ImportOptions) -> Result<Imported, IdpError> {
+    let now = app.now();
+    let base = &app.0.settings.base_url;
+    let reading = IdpMetadata::read(xml, Policy { loopback_http: !base.is_https() }, now)?;
+    if let Some(slug) = &options.slug {
+        if !is_slug(slug) {
+            return Err(IdpError::Slug(slug.clone()));
+        }
+        if reading.idps.len() != 1 {
+            return Err(IdpError::SlugForSeveral(reading.idps.len()));
+        }
+    }
+    let mut tx = app.begin().await?;
+    let mut idps = Vec::new();
+    for metadata in &reading.idps {
+        idps.push(import_one(&mut tx, metadata, options, now).await?);
+    }
+    tx.commit().await.map_err(StoreError::from)?;
+    app.renewed().await?;
+    for idp in &idps {
+        tracing::info!(idp = idp.slug, entity_id = %idp.entity_id, change = ?idp.change, "metadata imported");
+    }
+    Ok(Imported { idps, left_out: reading.left_out.iter().map(ToString::to_string).collect() })
+}
+
+/// All identity providers, by slug.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn list(app: &App) -> Result<Vec<IdpView>, StoreError> {
+    let mut conn = app.connection().await?;
+    let rows = identity_providers::all(&mut conn).await?;
+    rows.into_iter().map(|row| view(row, app.now())).collect()
+}
+
+/// One identity provider, by slug or entity ID.
+///
+/// # Errors
+/// [`IdpError::Unknown`], [`IdpError::Store`].
+pub async fn show(app: &App, name: &str) -> Result<IdpView, IdpError> {
+    let all = list(app).await?;
+    let found = all.into_iter().find(|idp| idp.slug == name || idp.entity_id == name);
+    found.ok_or_else(|| IdpError::Unknown(name.to_owned()))
+}
+
+/// Lets an identity provider sign people in again.
+///
+/// # Errors
+/// [`IdpError::Unknown`], [`IdpError::Store`].
+pub async fn enable(app: &App, name: &str) -> Result<(), IdpError> {
+    change(app, name, |row, _| {
+        "enabled".clone_into(&mut row.state);
+        Ok(())
+    })
+    .await
+}
+
+/// Lets an identity provider sign nobody in; its `LogoutRequests` stay honoured (SSO-26).
+///
+/// # Errors
+/// [`IdpError::Unknown`], [`IdpError::Store`].
+pub async fn disable(app: &App, name: &str) -> Result<(), IdpError> {
+    change(app, name, |row, _| {
+        "disabled".clone_into(&mut row.state);
+        Ok(())
+    })
+    .await
+}
+
+/// Sets one of [`IdpPolicy::NAMES`] to `true` or `false`.
+///
+/// # Errors
+/// [`IdpError::Unknown`], [`IdpError::Switch`], [`IdpError::NoEncryptionKey`], [`IdpError::Store`].
+pub async fn set(app: &App, name: &str, switch: &str, value: &str) -> Result<(), IdpError> {
+    change(app, name, |row, policy| {
+        let before = policy.encrypt_name_id;
+        policy.set(switch, value)?;
+        // SLO-43: from now on it would be told nothing at all.
+        let keys = row.metadata.get("encryption_keys").and_then(Value::as_array);
+        if policy.encrypt_name_id && !before && keys.is_none_or(Vec::is_empty) {
+            return Err(IdpError::NoEncryptionKey(row.slug.clone()));
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn import_one(
+    conn: &mut PgConnection,
+    metadata: &IdpMetadata,
+    options: &ImportOptions,
+    now: DateTime<Utc>,
+) -> Result<ImportedIdp, IdpError> {
+    let entity_id = metadata.entity_id.as_str();
+    let known = identity_providers::lock(conn, entity_id).await?;
+    let slug = slug_for(conn, metadata, options, known.as_ref()).await?;
+    let mut policy = known.as_ref().map_or_else(|| Ok(IdpPolicy::default()), policy_of)?;
+    policy.allow_unsolicited |= options.allow_unsolicited;
+    let (json, policy) = (json(metadata), json(&policy));
+    let change = match &known {
+        None => Change::New,
+        Some(known) if options.source == Source::File && known.source == "command" => Change::KeptCommand,
+        Some(known) if (&known.metadata, &known.policy, &known.slug) == (&json, &policy, &slug) => {
+            Change::Unchanged
+        }
+        Some(_) => Change::Changed,
+    };
+    if matches!(change, Change::New | Change::Changed) {
+        let wanted = Wanted {
+            slug: &slug,
+            state: known.as_ref().map_or("enabled", |known| known.state.as_str()),
+            source: if options.source == Source::File { "file" } else { "command" },
+            ..wanted(metadata, &json, &policy)
+        };
+        identity_providers::save(conn, &wanted, now).await?;
+    }
+    Ok(ImportedIdp {
+        slug,
+        entity_id: metadata.entity_id.clone(),
+        change,
+        notes: metadata.notes.iter().map(ToString::to_string).collect(),
+    })
+}
+
+fn wanted<'a>(metadata: &'a IdpMetadata, json: &'a Value, policy: &'a Value) -> Wanted<'a> {
+    Wanted {
+        slug: "",
+        entity_id: metadata.entity_id.as_str(),
+        state: "enabled",
+        metadata: json,
+        policy,
+        source: "command",
+        valid_until: metadata.valid_until,
+        has_soap: metadata.slo(Binding::Soap).is_some(),
+        has_front: metadata.slo(Binding::Redirect).is_some() || metadata.slo(Binding::Post).is_some(),
+    }
+}
+
+/// Changes one identity provider, which becomes its next version, in every node.
+async fn change(
+    app: &App,
+    name: &str,
+    alter: impl FnOnce(&mut IdpRow, &mut IdpPolicy) -> Result<(), IdpError>,
+) -> Result<(), IdpError> {
+    let unknown = || IdpError::Unknown(name.to_owned());
+    let entity_id = show(app, name).await?.entity_id;
+    let mut tx = app.begin().await?;
+    let mut row = identity_providers::lock(&mut tx, &entity_id).await?.ok_or_else(unknown)?;
+    let mut policy = policy_of(&row)?;
+    let before = (row.state.clone(), policy);
+    alter(&mut row, &mut policy)?;
+    if before != (row.state.clone(), policy) {
+        let metadata = metadata_of(&row)?;
+        let policy = json(&policy);
+        let wanted = Wanted {
+            slug: &row.slug,
+            state: &row.state,
+            source: &row.source,
+            ..wanted(&metadata, &row.metadata, &policy)
+        };
+        identity_providers::save(&mut tx, &wanted, app.now()).await?;
+        tx.commit().await.map_err(StoreError::from)?;
+        tracing::info!(idp = row.slug, state = row.state, %policy, "identity provider changed");
+    }
+    app.renewed().await?;
+    Ok(())
+}
+
+fn view(row: IdpRow, now: DateTime<Utc>) -> Result<IdpView, StoreError> {
+    let (metadata, policy) = (metadata_of(&row)?, policy_of(&row)?);
+    Ok(IdpView {
+        slug: row.slug,
+        entity_id: row.entity_id,
+        name: metadata.display_name,
+        enabled: row.state == "enabled",
+        expired: row.valid_until.is_some_and(|until| until <= now),
+        valid_until: row.valid_until,
+        version: row.version,
+        updated_at: row.updated_at,
+        source: row.source,
+        single_sign_on: metadata.single_sign_on,
+        single_logout: metadata.single_logout,
+        signing_keys: metadata.signing_keys.iter().map(ToString::to_string).collect(),
+        encryption_keys: metadata.encryption_keys.iter().map(|target| target.key.to_string()).collect(),
+        policy,
+    })
+}
+
+fn metadata_of(row: &IdpRow) -> Result<IdpMetadata, StoreError> {
+    serde_json::from_value(row.metadata.clone()).map_err(|_| corrupt("metadata", row.id))
+}
+
+fn policy_of(row: &IdpRow) -> Result<IdpPolicy, StoreError> {
+    serde_json::from_value(row.policy.clone()).map_err(|_| corrupt("policy", row.id))
+}
+
+const fn corrupt(column: &'static str, row: IdpId) -> StoreError {
+    StoreError::Corrupt { table: "identity_provider", column, row: row.0 }
+}
+
+/// Plain structs of ours: they always have a JSON form.
+fn json(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+async fn slug_for(
+    conn: &mut PgConnection,
+    metadata: &IdpMetadata,
+    options: &ImportOptions,
+    known: Option<&IdpRow>,
+) -> Result<String, IdpError> {
+    let entity_id = metadata.entity_id.as_str();
+    if let Some(slug) = &options.slug {
+        let taken = identity_providers::slug_taken(conn, slug, entity_id).await?;
+        return if taken { Err(IdpError::SlugTaken(slug.clone())) } else { Ok(slug.clone()) };
+    }
+    if let Some(known) = known {
+        return Ok(known.slug.clone());
+    }
+    let first = slug_of(entity_id);
+    let mut slug = first.clone();
+    let mut number = 1;
+    while identity_providers::slug_taken(conn, &slug, entity_id).await? {
+        number += 1;
+        slug = format!("{first}-{number}");
+    }
+    Ok(slug)
+}
+
+/// A slug made from an entity ID: its host, or else its letters and digits.
+fn slug_of(entity_id: &str) -> String {
+    let host = url::Url::parse(entity_id).ok().and_then(|url| url.host_str().map(str::to_owned));
+    let text = host.unwrap_or_else(|| entity_id.to_owned()).to_ascii_lowercase();
+    let plain: String =
+        text.chars().map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' }).collect();
+    let short: String = plain.trim_matches('-').chars().take(48).collect();
+    if short.is_empty() { "idp".to_owned() } else { short }
+}
+
+fn is_slug(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
+    let first = text.chars().next().is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    first && text.len() <= 63 && text.chars().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slug_is_made_from_the_host() {
+        for (entity_id, slug) in [
+            ("https://idp.Example.com/saml", "idp-example-com"),
+            ("http://127.0.0.1:9000/metadata", "127-0-0-1"),
+            ("urn:Example:IdP", "urn-example-idp"),
+            ("ééé", "idp"),
+        ] {
+            assert_eq!(slug_of(entity_id), slug);
+            assert!(is_slug(slug));
+        }
+        for wrong in ["", "-a", "A", "a b", "a/b", ".a", &"a".repeat(64)] {
+            assert!(!is_slug(wrong), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! The imperative shell: load, decide, save, in one transaction. One file per story.
+//!
+//! [`login`] and [`acs`] sign somebody in, [`logout`] is the person's own sign-out, [`slo`] is the
+//! identity provider's, [`session`] says who is signed in, [`idps`] is for administrators, [`worker`]
+//! does what time demands.
+
+pub mod acs;
+mod budget;
+pub mod health;
+pub mod idps;
+pub mod inspect;
+mod lanes;
+mod legs;
+pub mod login;
+pub mod logout;
+pub mod logouts;
+pub mod metadata;
+mod policy;
+mod refusals;
+mod registry;
+mod return_target;
+mod send;
+pub mod session;
+pub mod slo;
+mod turned_away;
+mod visitor;
+pub mod worker;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use openssl::pkey::PKey;
+use openssl::sign::Signer as Hmac;
+use sqlx::Transaction;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgPool, Postgres};
+use tokio::sync::Notify;
+
+pub use logout::LogoutHandle;
+pub use policy::{IdpPolicy, SwitchError};
+pub use return_target::ReturnTarget;
+pub use turned_away::TurnedAway;
+pub use visitor::{CorrelationToken, SessionToken, Visitor};
+
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::database;
+use crate::entropy::{Entropy, EntropyError};
+use crate::keys::KeyRing;
+use crate::saml::encryption::DecryptionKeys;
+use crate::saml::names::{EntityId, Location, MessageId, NameError};
+use crate::saml::signing::{Algorithm, Signer, SigningError};
+use crate::store::sessions::Alive;
+use crate::store::{StoreError, audit, secrets};
+use budget::Budget;
+use lanes::Lanes;
+use refusals::{Refusals, Refused};
+use registry::Registry;
+
+/// The path of the assertion consumer service.
+pub const ACS_PATH: &str = "/saml/acs";
+/// The path of the single-logout service for browsers.
+pub const SLO_PATH: &str = "/saml/slo";
+/// The path of the single-logout service over SOAP.
+pub const SOAP_PATH: &str = "/saml/slo/soap";
+
+/// How long a request waits for the database before it counts as down (status table, row f).
+const DATABASE_PATIENCE: Duration = Duration::from_secs(3);
+/// Signed denials for each claimed issuer: so many at once, and so many a second after that.
+const DENIALS: (u32, f64) = (20, 2.0);
+
+/// The application: everything a story needs. Cheap to clone, one per process.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    pool: PgPool,
+    keys: KeyRing,
+    signer: Signer,
+    /// Opens what identity providers have encrypted to us.
+    decryption: DecryptionKeys,
+    clock: Clock,
+    entropy: Entropy,
+    me: Me,
+    registry: Registry,
+    refusals: Refusals,
+    denials: Budget,
+    /// What all nodes share, to seal form tokens.
+    secret: [u8; 32],
+    http: reqwest::Client,
+    lanes: Lanes,
+    /// Up to which principal the worker has looked for those that can be forgotten.
+    tidied_to: AtomicI64,
+    /// Rings when there is something in the outbox.
+    outbox_bell: Notify,
+}
+
+/// Our own names.
+struct Me {
+    entity_id: EntityId,
+    acs: Location,
+    slo: Location,
+    soap: Location,
+}
+
+/// Why the application cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// No client for SOAP could be made.
+    #[error("no HTTP client: {0}")]
+    Client(#[from] reqwest::Error),
+    /// There is no randomness.
+    #[error("no randomness: {0}")]
+    Entropy(#[from] EntropyError),
+    /// Our entity ID or base URL cannot be used.
+    #[error("{key}: {source}")]
+    Name {
+        /// The setting.
+        key: &'static str,
+        /// What is wrong with it.
+        source: NameError,
+    },
+    /// The signing key cannot sign.
+    #[error("signing key: {0}")]
+    Signing(#[from] SigningError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl App {
+    /// Puts the application together; the database has to be there and migrated.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn new(
+        settings: Settings,
+        pool: PgPool,
+        keys: KeyRing,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> Result<Self, AppError> {
+        let key = keys.signing.private().clone();
+        let algorithm = Algorithm::suiting(&key)?;
+        let signer = Signer::new(key, keys.signing.certificate_der(), algorithm)?;
+        let decryption = DecryptionKeys::new(keys.encryption.iter().map(|key| key.private().clone()));
+        let me = Me::of(&settings)?;
+        let registry = Registry::new(settings.saml.clone(), clock.now());
+        let mut conn = pool.acquire().await.map_err(StoreError::from)?;
+        registry.reload(&mut conn).await?;
+        let secret = secrets::shared(&mut conn, "forms", entropy.bytes()?).await?;
+        secrets::signing_key(&mut conn, keys.signing.fingerprint(), clock.now()).await?;
+        drop(conn);
+        let lanes = Lanes::new(usize::try_from(database::lanes(&settings)).unwrap_or(1));
+        Ok(Self(Arc::new(Inner {
+            http: crate::outbox::deliver::client()?,
+            settings,
+            pool,
+            keys,
+            signer,
+            decryption,
+            clock,
+            entropy,
+            me,
+            registry,
+            refusals: Refusals::default(),
+            denials: Budget::new(DENIALS.0, DENIALS.1),
+            secret,
+            lanes,
+            tidied_to: AtomicI64::new(0),
+            outbox_bell: Notify::new(),
+        })))
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// The clock that all decisions go by.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// Where unguessable octets come from.
+    #[must_use]
+    pub fn entropy(&self) -> &Entropy {
+        &self.0.entropy
+    }
+
+    /// The origins of all known identity providers: they may hold our single-logout endpoints in a
+    /// frame (SLO-32).
+    #[must_use]
+    pub fn frame_origins(&self) -> Arc<[String]> {
+        self.0.registry.snapshot().origins()
+    }
+
+    /// Writes down the refusals counted since the last time; says how many lines that made.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the counts taken are then lost, and the log says so.
+    pub async fn flush_audit(&self) -> Result<usize, StoreError> {
+        let entries = self.0.refusals.take();
+        if entries.is_empty() {
+            return Ok(0);
+        }
+        let written = async {
+            let mut tx = self.begin().await?;
+            for entry in &entries {
+                audit::add(&mut tx, entry).await?;
+            }
+            Ok::<_, StoreError>(tx.commit().await?)
+        };
+        if let Err(error) = written.await {
+            tracing::error!(%error, lines = entries.len(), "refusals could not be written into the audit");
+            return Err(error);
+        }
+        Ok(entries.len())
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.0.clock.now()
+    }
+
+    /// When a session counts as alive now.
+    fn alive(&self) -> Alive {
+        let now = self.now();
+        Alive { now, idle_since: now - self.0.settings.session.idle }
+    }
+
+    /// Until when a logout of now bars assertions: the latest moment at which one that was issued
+    /// before could still be accepted, and no less than 15 minutes.
+    fn bar_until(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let saml = &self.0.settings.saml;
+        now + (saml.max_age + saml.skew * 2).max(TimeDelta::minutes(15))
+    }
+
+    async fn connection(&self) -> Result<PoolConnection<Postgres>, StoreError> {
+        in_time(self.0.pool.acquire()).await
+    }
+
+    async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        in_time(self.0.pool.begin()).await
+    }
+
+    /// The identity providers, read anew if any has changed.
+    async fn renewed(&self) -> Result<Arc<registry::Snapshot>, StoreError> {
+        let mut conn = self.connection().await?;
+        let renewal = tokio::time::timeout(DATABASE_PATIENCE, self.0.registry.renew(&mut conn));
+        renewal.await.unwrap_or(Err(StoreError::Late))
+    }
+
+    /// Does work on the database, but does not wait for ever.
+    async fn patiently<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        match tokio::time::timeout(DATABASE_PATIENCE * 2, work).await {
+            Ok(done) => done,
+            Err(_) => Err(StoreError::Late.into()),
+        }
+    }
+
+    fn message_id(&self) -> Result<MessageId, Fault> {
+        MessageId::parse(self.0.entropy.message_id()?).map_err(|_| Fault::Identifier)
+    }
+
+    /// A name under which the log knows what the person was told.
+    pub(crate) fn incident(&self) -> String {
+        use std::fmt::Write as _;
+        let octets = self.0.entropy.bytes::<6>().unwrap_or_default();
+        octets.iter().fold(String::new(), |mut text, octet| {
+            let _ = write!(text, "{octet:02x}");
+            text
+        })
+    }
+
+    /// Logs a refusal and counts it for the audit; gives the name under which the log has it.
+    fn refuse(&self, refused: &Refused<'_>) -> String {
+        let incident = self.incident();
+        tracing::info!(
+            incident,
+            endpoint = refused.endpoint,
+            binding = refused.binding,
+            issuer = refused.issuer,
+            message.id = refused.message_id,
+            rule = refused.rule,
+            source = refused.source.map(tracing::field::display),
+            "refused: {}",
+            refused.detail
+        );
+        self.0.refusals.note(refused, self.now());
+        incident
+    }
+
+    /// Logs a fault of ours, with all its causes; gives the name under which the log has it.
+    fn fault(&self, doing: &str, fault: &Fault) -> String {
+        let incident = self.incident();
+        let mut causes = String::new();
+        let mut source = std::error::Error::source(fault);
+        while let Some(cause) = source {
+            causes.push_str(": ");
+            causes.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        tracing::error!(incident, "{doing}: {fault}{causes}");
+        incident
+    }
+
+    /// A token for a form of the browser that holds this session cookie (SLO-48).
+    fn form_token(&self, session: &SessionToken) -> Result<String, Fault> {
+        use base64::Engine as _;
+        let key = PKey::hmac(&self.0.secret).map_err(Fault::Crypto)?;
+        let mut hmac = Hmac::new(openssl::hash::MessageDigest::sha256(), &key).map_err(Fault::Crypto)?;
+        hmac.update(b"logout form:").map_err(Fault::Crypto)?;
+        hmac.update(session.as_str().as_bytes()).map_err(Fault::Crypto)?;
+        let seal = hmac.sign_to_vec().map_err(Fault::Crypto)?;
+        Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(seal))
+    }
+}
+
+impl Me {
+    fn of(settings: &Settings) -> Result<Self, AppError> {
+        let named = |key| move |source| AppError::Name { key, source };
+        let at = |path| Location::parse(settings.base_url.join(path)).map_err(named("base_url"));
+        Ok(Self {
+            entity_id: EntityId::parse(settings.saml.entity_id.clone()).map_err(named("saml.entity_id"))?,
+            acs: at(ACS_PATH)?,
+            slo: at(SLO_PATH)?,
+            soap: at(SOAP_PATH)?,
+        })
+    }
+}
+
+/// A fault of ours, inside a story: it ends as a page with an incident, or as `Responder`.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    /// OpenSSL failed.
+    #[error("OpenSSL failed")]
+    Crypto(#[source] openssl::error::ErrorStack),
+    /// A message could not be written.
+    #[error("the message could not be sent")]
+    Encode(#[from] crate::saml::binding::encode::EncodeError),
+    /// The NameID is to be encrypted and the identity provider has no key for that.
+    #[error("the NameID must be encrypted, and the identity provider has no key for that")]
+    NoEncryptionKey,
+    /// No randomness.
+    #[error("no randomness")]
+    Entropy(#[from] EntropyError),
+    /// An identifier of our own making was refused.
+    #[error("an identifier of our own is not well-formed")]
+    Identifier,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for Fault {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// Waits for the database, but not for ever.
+async fn in_time<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
+    match tokio::time::timeout(DATABASE_PATIENCE, work).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(StoreError::Late),
+    }
+}

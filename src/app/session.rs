@@ -1,0 +1,165 @@
+//! What a session cookie stands for.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+
+use crate::app::{App, DATABASE_PATIENCE, SessionToken};
+use crate::saml::names::{EntityId, NameId, SessionIndex};
+use crate::store::sessions::{self, Authentication, Session};
+use crate::store::{StoreError, identity_providers};
+
+/// The answer of `GET /session` to a live cookie.
+#[derive(Debug, Clone, Serialize)]
+pub struct SessionView {
+    /// The session's public name; it opens nothing.
+    pub session_id: String,
+    /// When it began.
+    pub created_at: DateTime<Utc>,
+    /// When it ends at the latest, without regard to idleness.
+    pub expires_at: DateTime<Utc>,
+    /// On what it rests: one per identity provider.
+    pub authentications: Vec<AuthenticationView>,
+}
+
+/// One identity provider's part in a session.
+#[derive(Debug, Clone, Serialize)]
+pub struct AuthenticationView {
+    /// Its entity ID.
+    pub idp: EntityId,
+    /// Its slug.
+    pub idp_slug: String,
+    /// Its display name, for people.
+    pub idp_name: String,
+    /// The principal, as the assertion named it; none if it named nobody (SSO-22).
+    pub name_id: Option<NameIdView>,
+    /// Every SessionIndex collected.
+    pub session_indexes: Vec<SessionIndex>,
+    /// When the person was authenticated there.
+    pub authn_instant: DateTime<Utc>,
+}
+
+/// A NameID as JSON.
+#[derive(Debug, Clone, Serialize)]
+pub struct NameIdView {
+    /// The content.
+    pub value: String,
+    /// `Format`, if it was there.
+    pub format: Option<String>,
+    /// `NameQualifier`, if it was there.
+    pub name_qualifier: Option<String>,
+    /// `SPNameQualifier`, if it was there.
+    pub sp_name_qualifier: Option<String>,
+}
+
+/// A session in a list for operators.
+#[derive(Debug, Clone, Serialize)]
+pub struct SessionLine {
+    /// The session's public name.
+    pub session_id: String,
+    /// When it began.
+    pub created_at: DateTime<Utc>,
+    /// When it was last used, to the minute.
+    pub last_seen_at: DateTime<Utc>,
+    /// When it ends at the latest.
+    pub expires_at: DateTime<Utc>,
+    /// Whether it lives.
+    pub alive: bool,
+    /// When it was ended.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// By what: `person`, `idp`, `admin`, `expired`, `replaced`.
+    pub end_reason: Option<String>,
+    /// The slugs of the identity providers on which it rests.
+    pub idps: Vec<String>,
+}
+
+/// How fine `last_seen_at` is written: a request more often than this writes nothing.
+const LAST_SEEN_STEP: TimeDelta = TimeDelta::minutes(1);
+
+/// What a session cookie stands for; none if the session is over, or never was. Whether it lives is
+/// computed here and now, on what every node has committed (SLO-14).
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn show(app: &App, token: &SessionToken) -> Result<Option<SessionView>, StoreError> {
+    tokio::time::timeout(DATABASE_PATIENCE, look(app, token)).await.unwrap_or(Err(StoreError::Late))
+}
+
+async fn look(app: &App, token: &SessionToken) -> Result<Option<SessionView>, StoreError> {
+    let mut conn = app.connection().await?;
+    let alive = app.alive();
+    let Some(session) = sessions::by_cookie(&mut conn, token.hash()).await?.filter(|s| s.is_alive(alive))
+    else {
+        return Ok(None);
+    };
+    if session.last_seen_at <= alive.now - LAST_SEEN_STEP {
+        sessions::touch(&mut conn, session.id, alive).await?;
+    }
+    let authentications = sessions::authentications(&mut conn, session.id).await?;
+    let mut snapshot = app.0.registry.snapshot();
+    if authentications.iter().any(|authentication| snapshot.by_id(authentication.idp).is_none()) {
+        snapshot = app.0.registry.renew(&mut conn).await?;
+    }
+    drop(conn);
+    let views = authentications.into_iter().filter_map(|authentication| {
+        let idp = snapshot.by_id(authentication.idp)?;
+        Some(view(authentication, idp.entity_id.clone(), idp.slug.clone(), idp.name.clone()))
+    });
+    Ok(Some(SessionView {
+        session_id: session.public_id,
+        created_at: session.created_at,
+        expires_at: session.expires_at,
+        authentications: views.collect(),
+    }))
+}
+
+/// The newest sessions, alive and ended, for operators.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn list(app: &App, limit: u32) -> Result<Vec<SessionLine>, StoreError> {
+    let mut conn = app.connection().await?;
+    let alive = app.alive();
+    let idps = identity_providers::all(&mut conn).await?;
+    let slug = |id| idps.iter().find(|idp| idp.id == id).map(|idp| idp.slug.clone());
+    let mut lines = Vec::new();
+    for session in sessions::list(&mut conn, i64::from(limit)).await? {
+        let authentications = sessions::authentications(&mut conn, session.id).await?;
+        let idps = authentications.iter().filter_map(|authentication| slug(authentication.idp)).collect();
+        lines.push(line(session, alive, idps));
+    }
+    Ok(lines)
+}
+
+fn line(session: Session, alive: sessions::Alive, idps: Vec<String>) -> SessionLine {
+    SessionLine {
+        alive: session.is_alive(alive),
+        session_id: session.public_id,
+        created_at: session.created_at,
+        last_seen_at: session.last_seen_at,
+        expires_at: session.expires_at,
+        ended_at: session.ended_at,
+        end_reason: session.end_reason,
+        idps,
+    }
+}
+
+fn view(
+    authentication: Authentication,
+    idp: EntityId,
+    idp_slug: String,
+    idp_name: String,
+) -> AuthenticationView {
+    let indexes =
+        authentication.session_indexes.into_iter().filter_map(|index| SessionIndex::parse(index).ok());
+    AuthenticationView {
+        idp,
+        idp_slug,
+        idp_name,
+        name_id: authentication.name_id.map(|name| {
+            let NameId { value, format, name_qualifier, sp_name_qualifier, .. } = name;
+            NameIdView { value, format, name_qualifier, sp_name_qualifier }
+        }),
+        session_indexes: indexes.collect(),
+        authn_instant: authentication.authn_instant,
+    }
+}

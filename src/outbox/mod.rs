@@ -1,0 +1,4 @@
+//! Telling identity providers without a browser: [`retry`] says when, [`deliver`] does it.
+
+pub mod deliver;
+pub mod retry;
