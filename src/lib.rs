@@ -5,7 +5,7 @@
 //! 2. [`logout`]: the Single Logout profile as a state machine; just as pure.
 //! 3. [`store`]: every SQL statement. [`outbox`]: telling identity providers without a browser.
 //! 4. [`app`]: load, decide, save, in one transaction; one file per story.
-//! 5. `web`: HTTP; the only module that knows axum. `cli`: the commands. `demo`: the
+//! 5. [`web`]: HTTP; the only module that knows axum. `cli`: the commands. `demo`: the
 //!    demonstration.
 //! 6. [`config`], [`clock`], [`entropy`], [`telemetry`], [`database`], [`keys`]: the only places
 //!    that ask the machine for settings, time, randomness, a subscriber, a cluster, keys.
@@ -21,3 +21,4 @@ pub mod outbox;
 pub mod saml;
 pub mod store;
 pub mod telemetry;
+pub mod web;

@@ -1,0 +1,104 @@
+//! The only module that knows axum: one table of routes, and around it what holds for every
+//! request.
+//!
+//! A handler takes apart the request, calls one function of [`crate::app`] and hands what comes
+//! back to [`reply`] or [`error`]; it decides nothing else.
+
+mod acs;
+mod assets;
+mod body;
+mod cookies;
+mod error;
+mod fields;
+mod headers;
+mod health;
+mod home;
+mod login;
+mod logout;
+mod metadata;
+mod navigation;
+mod pages;
+mod panic;
+mod reply;
+mod routes;
+mod serve;
+mod session;
+mod slo;
+mod telemetry;
+mod visitor;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{Method, StatusCode, Uri, header};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use openssl::sha::sha256;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::app::{App, TurnedAway, Visitor};
+use crate::web::pages::{Link, Notice};
+
+pub use serve::serve;
+
+/// The whole service over HTTP. Whoever serves it other than with [`serve()`] leaves the peer's
+/// address as `ConnectInfo<SocketAddr>` in the request's extensions, else it counts as unknown.
+pub fn router(app: App) -> Router {
+    executing(&app)
+        .merge(showing())
+        .fallback(not_found)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(CatchPanicLayer::custom(panic::Caught(app.clone())))
+        .layer(from_fn_with_state(app.clone(), headers::apply))
+        .layer(from_fn(telemetry::traced))
+        .with_state(app)
+}
+
+/// What executes a message or starts something: never on HEAD, OPTIONS or a prefetch (BIND-24).
+fn executing(app: &App) -> Router<App> {
+    let mut router = Router::new()
+        .route(routes::LOGIN, get(login::begin))
+        .route(routes::ACS, post(acs::receive))
+        .route(routes::SLO, get(slo::redirect).post(slo::post))
+        .route(routes::LOGOUT, get(logout::ask).post(logout::start))
+        .route(routes::LOGOUT_RESULT, get(logout::show));
+    if app.settings().saml.soap {
+        router = router.route(routes::SLO_SOAP, post(slo::soap));
+    }
+    router.layer(from_fn_with_state(app.clone(), navigation::meant))
+}
+
+/// What only shows.
+fn showing() -> Router<App> {
+    Router::new()
+        .route(routes::HOME, get(home::show))
+        .route(routes::METADATA, get(metadata::ours))
+        .route(routes::SESSION, get(session::show))
+        .route(routes::HEALTH, get(health::alive))
+        .route(routes::READY, get(health::ready))
+        .route(assets::stylesheet_path(), get(assets::stylesheet))
+        .route(assets::icon_path(), get(assets::icon))
+}
+
+async fn not_found() -> Response {
+    let notice = Notice {
+        heading: String::from("There is nothing here"),
+        paragraphs: vec![String::from("The address may be mistyped, or the page is gone.")],
+        links: vec![Link::home()],
+        ..Notice::default()
+    };
+    reply::page(StatusCode::NOT_FOUND, &notice)
+}
+
+async fn wrong_method(State(app): State<App>, visitor: Visitor, method: Method, uri: Uri) -> Response {
+    let turned = TurnedAway {
+        endpoint: routes::named(uri.path()),
+        source: visitor.address,
+        rule: "BIND-22",
+        digest: sha256(uri.query().unwrap_or_default().as_bytes()),
+        why: &format_args!("the method {method} is not taken here"),
+    };
+    let text = "This address takes messages from other places, or only visits; it cannot be opened that way.";
+    let allowed = [(header::ALLOW, routes::methods(uri.path()))];
+    (allowed, error::turned_away(&app, 405, text, &turned)).into_response()
+}
