@@ -5,15 +5,17 @@
 //! 2. [`logout`]: the Single Logout profile as a state machine; just as pure.
 //! 3. [`store`]: every SQL statement. [`outbox`]: telling identity providers without a browser.
 //! 4. [`app`]: load, decide, save, in one transaction; one file per story.
-//! 5. [`web`]: HTTP; the only module that knows axum. `cli`: the commands. `demo`: the
+//! 5. [`web`]: HTTP; the only module that knows axum. [`cli`]: the commands. [`demo`]: the
 //!    demonstration.
 //! 6. [`config`], [`clock`], [`entropy`], [`telemetry`], [`database`], [`keys`]: the only places
 //!    that ask the machine for settings, time, randomness, a subscriber, a cluster, keys.
 
 pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod database;
+pub mod demo;
 pub mod entropy;
 pub mod keys;
 pub mod logout;

@@ -1,3 +1,7 @@
 //! The `signoff` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    signoff::cli::run()
+}

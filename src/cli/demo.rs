@@ -1,0 +1,125 @@
+//! `signoff demo`: the whole service with an identity provider and two applications around it.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::tools::Tools;
+use super::{CliError, output, serve};
+use crate::app::idps::{self, ImportOptions, Source};
+use crate::config::{Flags, Machine, Settings};
+use crate::demo::{self, Stage};
+use crate::keys::KeyRing;
+
+/// Shows the demonstration until SIGTERM or SIGINT; with `check`, clicks through it on free ports
+/// and in a directory of its own, and ends.
+pub(super) async fn run(tools: &Tools, check: bool) -> Result<(), CliError> {
+    let stop = serve::stop_signal()?;
+    let address = if check { SocketAddr::from(([127, 0, 0, 1], 0)) } else { tools.settings.listen };
+    let listener = TcpListener::bind(address).await.map_err(|source| CliError::Bind { address, source })?;
+    let bound = listener.local_addr().map_err(|source| CliError::Bind { address, source })?;
+    if !check {
+        let directory = tools.settings.data_dir.join("demo");
+        let base_url = tools.settings.base_url.to_string();
+        return show(tools, &base_url, bound, &directory, listener, &stop, false).await;
+    }
+    let directory = scratch(tools)?;
+    let result = show(tools, &format!("http://{bound}"), bound, &directory, listener, &stop, true).await;
+    // What is left of a check is of no use to anybody.
+    let _ = std::fs::remove_dir_all(&directory);
+    result
+}
+
+/// An empty directory that nobody else uses.
+fn scratch(tools: &Tools) -> Result<PathBuf, CliError> {
+    let name = format!("signoff-check-{:016x}", u64::from_be_bytes(tools.entropy.bytes()?));
+    let directory = std::env::temp_dir().join(name);
+    std::fs::create_dir(&directory).map_err(CliError::Runtime)?;
+    Ok(directory)
+}
+
+/// Puts the cast on the stage, and either waits for the stop or walks through.
+///
+/// The demonstration has settings of its own: nothing of a real service's configuration, database
+/// or identity providers gets into it, and nothing of it gets into those.
+async fn show(
+    tools: &Tools,
+    base_url: &str,
+    listen: SocketAddr,
+    directory: &Path,
+    listener: TcpListener,
+    stop: &CancellationToken,
+    check: bool,
+) -> Result<(), CliError> {
+    let stage = Stage::set(base_url, check, tools.clock.clone()).await?;
+    let flags = Flags {
+        config: None,
+        listen: Some(listen.to_string()),
+        base_url: Some(base_url.to_owned()),
+        data_dir: Some(directory.display().to_string()),
+    };
+    let mut settings = Settings::load(&flags, &Machine::bare(directory))?;
+    let (first, second) = stage.addresses().applications.clone();
+    settings.return_origins = vec![first, second];
+    let tools = Tools { settings, clock: tools.clock.clone(), entropy: tools.entropy.clone() };
+    tools
+        .with_database(async |database| {
+            let app = tools.app(database).await?;
+            let keys = KeyRing::open(&tools.settings, None, false, tools.clock.now(), &tools.entropy)?;
+            let idp = stage.identity_provider(&tools.settings, &keys.signing, &tools.entropy)?;
+            let options = ImportOptions {
+                slug: Some("demo".to_owned()),
+                allow_unsolicited: false,
+                source: Source::Command,
+            };
+            idps::import(&app, idp.metadata().as_bytes(), &options).await?;
+
+            let addresses = stage.addresses().clone();
+            let tasks = TaskTracker::new();
+            stage.play(idp, &tasks, stop)?;
+            let walk = async {
+                if !check {
+                    output::answer(&playbill(&addresses, directory))?;
+                    stop.cancelled().await;
+                    return Ok(());
+                }
+                let walked = demo::check::run(&addresses).await;
+                stop.cancel();
+                Ok::<_, CliError>(walked?)
+            };
+            let (walked, served) = tokio::join!(walk, serve::until(listener, &app, stop));
+            tasks.close();
+            tasks.wait().await;
+            walked.and(served)
+        })
+        .await
+}
+
+fn playbill(at: &demo::Addresses, directory: &Path) -> String {
+    let (first, second) = &at.applications;
+    format!(
+        "
+  Signoff             {signoff}
+  identity provider   {idp}
+  Timesheets          {first}
+  Wiki                {second}
+
+What to click:
+  1. Open {first}, press \"Sign in\", be Alice.
+  2. Open {second}: it accepts the same session.
+  3. Press \"Sign out\", then \"Sign out everywhere\": the page says what ended, and the identity
+     provider at {idp} knows nobody any more.
+  4. Sign in again, open {idp} and sign out there by Redirect, by POST or
+     by SOAP: the applications know nobody at the next click.
+
+The session's rows: signoff --data-dir {data} session list, signoff --data-dir {data} logout list
+Ctrl-C ends it.
+",
+        signoff = at.signoff,
+        idp = at.idp,
+        data = directory.display(),
+    )
+}

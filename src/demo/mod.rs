@@ -1,0 +1,18 @@
+//! The demonstration: the service, an identity provider and two applications in one process, on a
+//! private PostgreSQL, over real HTTP.
+//!
+//! The identity provider is honest SAML: it verifies what we sign, finds its session by the exact
+//! NameID and SessionIndex that we send, and answers accordingly. [`check`] drives all of it as a
+//! browser would and says step by step what was seen.
+
+mod application;
+mod browser;
+pub mod check;
+mod identity_provider;
+mod idp_messages;
+mod page;
+mod stage;
+
+pub use check::CheckError;
+pub use identity_provider::IdentityProvider;
+pub use stage::{Addresses, DemoError, Stage};
