@@ -1,0 +1,41 @@
+# "make demo" shows what this is, "make test" runs every test that needs no browser. Both
+# install what is missing first.
+
+.PHONY: help setup demo run test fuzz bench lint fmt sqlx
+.DEFAULT_GOAL := help
+
+# Somebody else's build directory (root's, for one) is left alone.
+ifeq ($(shell mkdir -p target 2>/dev/null; test -w target && echo writable),)
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/signoff/target
+endif
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+
+setup: ## install system packages that are missing (apt as root; otherwise says which)
+	@scripts/setup
+
+demo: setup ## the main job on http://127.0.0.1:8080; CHECK=1 clicks through it by itself
+	cargo run --locked -- demo $(if $(CHECK),--check)
+
+run: setup ## the service, with its settings from the environment and signoff.toml
+	cargo run --locked -- serve
+
+test: setup ## all tests, on a PostgreSQL of their own
+	scripts/with-postgres cargo test --locked
+
+fuzz: setup ## every decoder against made-up octets, TIME=60 seconds each (docs/fuzzing.md)
+	scripts/fuzz $(or $(TIME),60)
+
+bench: setup ## speed, beside the bound that OpenSSL sets
+	scripts/with-postgres cargo bench --locked
+
+lint: ## formatting and clippy, warnings are errors
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+fmt: ## format the source
+	cargo fmt
+
+sqlx: setup ## renew .sqlx after a query or a migration changed
+	scripts/with-postgres scripts/renew-sqlx

@@ -1,0 +1,41 @@
+//! Black-box tests: HTTP to the real application on a real PostgreSQL.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and looks into the database by itself"
+)]
+#![expect(
+    clippy::format_push_string,
+    clippy::format_collect,
+    clippy::items_after_statements,
+    clippy::assigning_clones,
+    clippy::struct_field_names,
+    clippy::unnecessary_wraps,
+    reason = "what is read top-down as a story need not be fast"
+)]
+
+mod architecture;
+mod binding_post;
+mod binding_redirect;
+mod binding_soap;
+mod cli;
+mod crash;
+mod encryption;
+mod inspect;
+mod messages;
+mod metadata;
+mod promises;
+mod race;
+mod refusals;
+mod slo_initiate;
+mod slo_receive;
+mod sso;
+mod status_table;
+mod stories;
+mod support;
+mod switches;
+mod validation;
+mod wrapping;
