@@ -1,0 +1,22 @@
+//! A SOAP body: the message is the only child of the Body of the envelope, and is believed only if
+//! it was signed.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use signoff_fuzz::judge;
+use signoff_fuzz::saml::binding::{Parameter, soap};
+use signoff_fuzz::saml::xml::{Document, SOAP};
+
+fuzz_target!(|body: &[u8]| {
+    let Ok(received) = soap::decode(body, Parameter::SamlRequest) else { return };
+    assert_eq!(received.octets.as_bytes(), body);
+    if let Ok(document) = Document::parse_soap(&received.octets) {
+        let soap_body = document.root().parent().unwrap();
+        let envelope = soap_body.parent().unwrap();
+        assert!(soap_body.is(SOAP, "Body") && envelope.is(SOAP, "Envelope"));
+        assert!(envelope.parent().is_none());
+        assert!(Document::parse(&received.octets).unwrap().root().is(SOAP, "Envelope"));
+    }
+    judge::request(&received);
+    judge::answer(&soap::decode(body, Parameter::SamlResponse).unwrap());
+});
