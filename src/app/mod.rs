@@ -5,6 +5,7 @@
 //! does what time demands.
 
 pub mod acs;
+pub mod api;
 mod budget;
 pub mod health;
 pub mod idps;
@@ -22,6 +23,7 @@ mod return_target;
 mod send;
 pub mod session;
 pub mod slo;
+pub mod tokens;
 mod turned_away;
 mod visitor;
 pub mod worker;
@@ -42,7 +44,7 @@ pub use logout::LogoutHandle;
 pub use policy::{IdpPolicy, SwitchError};
 pub use return_target::ReturnTarget;
 pub use turned_away::TurnedAway;
-pub use visitor::{CorrelationToken, SessionToken, Visitor};
+pub use visitor::{ContinueToken, CorrelationToken, SessionToken, Visitor};
 
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -88,6 +90,8 @@ struct Inner {
     registry: Registry,
     refusals: Refusals,
     denials: Budget,
+    /// How much the API may be asked.
+    limits: tokens::Limits,
     /// What all nodes share, to seal form tokens.
     secret: [u8; 32],
     http: reqwest::Client,
@@ -154,6 +158,7 @@ impl App {
         let secret = secrets::shared(&mut conn, "forms", entropy.bytes()?).await?;
         secrets::signing_key(&mut conn, keys.signing.fingerprint(), clock.now()).await?;
         drop(conn);
+        let limits = tokens::Limits::new(settings.api.requests_per_minute);
         let lanes = Lanes::new(usize::try_from(database::lanes(&settings)).unwrap_or(1));
         Ok(Self(Arc::new(Inner {
             http: crate::outbox::deliver::client()?,
@@ -168,6 +173,7 @@ impl App {
             registry,
             refusals: Refusals::default(),
             denials: Budget::new(DENIALS.0, DENIALS.1),
+            limits,
             secret,
             lanes,
             tidied_to: AtomicI64::new(0),

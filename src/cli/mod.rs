@@ -16,6 +16,7 @@ mod migrate;
 mod output;
 mod serve;
 mod session;
+mod token;
 mod tools;
 
 use std::process::ExitCode;
@@ -63,6 +64,7 @@ fn run_command(arguments: Arguments) -> Result<(), CliError> {
             }
             Command::Session { command } => session::run(&tools, command).await,
             Command::Logout { command } => logout::run(&tools, command).await,
+            Command::Token { command } => token::run(&tools, command).await,
         }
     })
 }
