@@ -193,6 +193,13 @@ impl App {
         &self.0.entropy
     }
 
+    /// How many operations of private decryption keys there have been: what is refused before one is
+    /// no oracle (SLO-29).
+    #[must_use]
+    pub fn decryption_operations(&self) -> u64 {
+        self.0.decryption.operations()
+    }
+
     /// The origins of all known identity providers: they may hold our single-logout endpoints in a
     /// frame (SLO-32).
     #[must_use]

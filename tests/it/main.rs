@@ -22,6 +22,7 @@ mod binding_post;
 mod binding_redirect;
 mod binding_soap;
 mod cli;
+mod corpus;
 mod crash;
 mod encryption;
 mod inspect;

@@ -12,3 +12,4 @@ pub mod metadata;
 pub mod process;
 pub mod story;
 pub mod xml;
+pub mod xmlenc;
