@@ -152,9 +152,10 @@ fn encodings(all: &mut Vec<Case>) {
         ("UTF-16 without a mark", true, false),
         ("UTF-16 without a mark, big end first", false, false),
     ] {
-        all.push(Case::new(rules, name, &Door::ALL, BROKEN, move |_, draft| {
-            draft.carry_octets(&utf16(&octets(&draft), little, mark))
-        }));
+        // Without a mark it is UTF-8 with many a NUL, in which no element of a longer message ends.
+        let at_the_acs = if mark { BROKEN } else { Refusal::TooComplex };
+        let carried = move |_: &Stage<'_>, draft: Draft| draft.carry_octets(&utf16(&octets(&draft), little, mark));
+        all.push(Case::new(rules, name, &Door::ALL, BROKEN, carried).but_at(&[Door::Acs], at_the_acs));
     }
     for encoding in ["UTF-16", "ISO-8859-1", "UTF-7", "us-ascii", "EBCDIC-CP-US", "x"] {
         let doors = [Door::Acs, Door::Redirect, Door::Post, Door::AnswerByRedirect, Door::AnswerByPost];
@@ -243,7 +244,7 @@ fn names(all: &mut Vec<Case>) {
         }),
     );
     all.push(
-        Case::said(&["VAL-05", "F-17", "VAL-07"], "Issuer of another namespace", &Door::LOGOUTS, Refusal::IssuerMissing, |_, xml| {
+        Case::said(&["VAL-05", "F-17", "VAL-07"], "Issuer of another namespace", &Door::LOGOUTS, schema, |_, xml| {
             swap(xml, "<saml:Issuer xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\">", "<saml:Issuer xmlns:saml=\"urn:x\">")
         }),
     );
@@ -270,8 +271,8 @@ fn bounds(all: &mut Vec<Case>) {
     }
     let large: [(&'static str, fn() -> String); 3] = [
         ("200 KB of text", || "x".repeat(200_000)),
-        ("100,000 attributes", || format!("<a{}></a>", (0..10_0000).map(|_| " a=\"\"").collect::<String>())),
-        ("20,000 SessionIndexes", || "<samlp:SessionIndex>1</samlp:SessionIndex>".repeat(4_000)),
+        ("100,000 attributes", || format!("<a{}></a>", (0..100_000).map(|_| " a=\"\"").collect::<String>())),
+        ("4,000 SessionIndexes", || "<samlp:SessionIndex>1</samlp:SessionIndex>".repeat(4_000)),
     ];
     for (name, content) in large {
         let doors = [Door::Redirect, Door::AnswerByRedirect];
@@ -280,8 +281,8 @@ fn bounds(all: &mut Vec<Case>) {
     all.push(Case::new(rules, "200 KB of text", &[Door::Acs, Door::Post, Door::AnswerByPost, Door::Soap], Refusal::TooLarge, |_, draft| {
         inside(&draft, &"x".repeat(200_000))
     }));
-    all.push(Case::new(&["VAL-01", "F-42"], "a bomb of 50 MB", &Door::QUERIES, Refusal::TooLarge, |_, mut draft| {
-        draft.query.raw_message = Some(bomb(50));
+    all.push(Case::new(&["VAL-01", "F-42"], "a bomb of 20 MB", &Door::QUERIES, Refusal::TooLarge, |_, mut draft| {
+        draft.query.raw_message = Some(bomb(20));
         draft.sent()
     }));
     all.push(Case::new(&["VAL-01", "F-42", "SSO-05"], "deflated in a form", &Door::FORMS, BROKEN, |_, draft| {

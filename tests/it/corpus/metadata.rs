@@ -73,7 +73,7 @@ pub fn documents() -> Vec<Document> {
             metadata.before_role = format!("<md:Extensions><x xmlns=\"urn:x\"{many}/></md:Extensions>");
             metadata.xml()
         }),
-        document(&["VAL-01", "F-43"], "too many namespaces", "VAL-01", "too many attributes", |base| {
+        document(&["VAL-01", "F-43"], "too many namespaces", "VAL-04", "well-formed", |base| {
             let many: String = (0..10_000).map(|n| format!(" xmlns:p{n}=\"urn:{n}\"")).collect();
             let mut metadata = base.clone();
             metadata.before_role = format!("<md:Extensions><x xmlns=\"urn:x\"{many}/></md:Extensions>");
