@@ -309,3 +309,61 @@ fn a_broken_variant_is_found() {
     }
     assert!(found > 10, "{found}");
 }
+
+/// Where the two are known to differ (docs/adr/0006): ours accepts, the second engine does not.
+#[test]
+fn the_known_differences_are_as_written_down() {
+    if in_a_quiet_process("generated::the_known_differences_are_as_written_down").is_some() {
+        return;
+    }
+    let idp = idp(&RSA_A);
+    let both = [&*RSA_A, &*EC_256].map(|key| key.private.public_key_to_der().unwrap());
+    let keys = TrustedKeys::new(
+        EntityId::parse(idp.entity_id.as_str()).unwrap(),
+        both.iter().map(Vec::as_slice),
+        SignaturePolicy::default(),
+    )
+    .unwrap();
+    let verdict = |kind, xml: &str, me: &str| {
+        let field = if kind == "LogoutRequest" { "SAMLRequest" } else { "SAMLResponse" };
+        let received = post::decode(form_body(&[(field, &BASE64.encode(xml))]).as_bytes()).unwrap();
+        let case = open(kind, &received, &keys, &Location::parse(me).unwrap(), noon()).unwrap();
+        case.unwrap().judge(&keys)
+    };
+
+    // Keys of two kinds in one Response.
+    let mut response = idp.response(None, &Name::email("alice@example.org"), "1");
+    assert_eq!(verdict("Response", &response.signed(&RSA_A), &idp.sp.acs), Ok(()));
+    response.around_assertion = |assertion| {
+        let (start, end) =
+            (assertion.find("<ds:Signature").unwrap(), assertion.find("</ds:Signature>").unwrap());
+        let bare = format!("{}{}", &assertion[..start], &assertion[end + "</ds:Signature>".len()..]);
+        let id = bare.split("ID=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        crate::support::dsig::enveloped(&bare, &id, &EC_256, &Shape::of(&EC_256))
+    };
+    let mixed = verdict("Response", &response.signed(&RSA_A), &idp.sp.acs);
+    assert_eq!(mixed, Err(Disagreement::NotVerified));
+
+    // What libxml2 normalises and our parser does not: signed over our form of it.
+    let cases: [(&str, &str); 2] =
+        [(">a<![CDATA[\r]]>b<", ">a&#xD;b<"), (" about=\"a\nb\"", " about=\"a&#xA;b\"")];
+    for (written, canonical) in cases {
+        let mut request = idp.logout_request(&Name::email("alice@example.org"), &[]);
+        let note = |part: &str| match part.starts_with('>') {
+            true => format!("<samlp:Extensions><x:note xmlns:x=\"urn:x\"{part}/x:note></samlp:Extensions>"),
+            false => {
+                format!("<samlp:Extensions><x:note xmlns:x=\"urn:x\"{part}></x:note></samlp:Extensions>")
+            }
+        };
+        request.extensions = note(canonical);
+        let right = request.signed(&RSA_A);
+        assert_eq!(verdict("LogoutRequest", &right, &idp.sp.slo), Ok(()));
+        let odd = right.replace(canonical, written);
+        assert_ne!(odd, right);
+        assert_eq!(
+            verdict("LogoutRequest", &odd, &idp.sp.slo),
+            Err(Disagreement::NotVerified),
+            "{written:?}"
+        );
+    }
+}
