@@ -19,6 +19,7 @@ mod policy;
 mod refusals;
 mod registry;
 mod return_target;
+mod second_opinion;
 mod send;
 pub mod session;
 pub mod slo;
@@ -58,6 +59,7 @@ use budget::Budget;
 use lanes::Lanes;
 use refusals::{Refusals, Refused};
 use registry::Registry;
+use second_opinion::LargeCases;
 
 /// The path of the assertion consumer service.
 pub const ACS_PATH: &str = "/saml/acs";
@@ -92,6 +94,7 @@ struct Inner {
     secret: [u8; 32],
     http: reqwest::Client,
     lanes: Lanes,
+    large_cases: LargeCases,
     /// Up to which principal the worker has looked for those that can be forgotten.
     tidied_to: AtomicI64,
     /// Rings when there is something in the outbox.
@@ -170,6 +173,7 @@ impl App {
             denials: Budget::new(DENIALS.0, DENIALS.1),
             secret,
             lanes,
+            large_cases: LargeCases::default(),
             tidied_to: AtomicI64::new(0),
             outbox_bell: Notify::new(),
         })))

@@ -1,6 +1,7 @@
 //! What time demands. Any number of replicas run it: each row is worked by whoever locks or leases it
 //! first, and nothing depends on when, or whether, a worker comes by.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::legs::{Affair, Move, session_indexes};
 use crate::app::registry::KnownIdp;
+use crate::app::second_opinion::Whence;
 use crate::app::send::Request;
 use crate::app::{App, Fault};
 use crate::logout::outcome::Answer;
@@ -17,6 +19,7 @@ use crate::outbox::deliver::{self, DeliveryError};
 use crate::outbox::retry;
 use crate::saml::binding::{Parameter, soap};
 use crate::saml::logout_response::LogoutResponse;
+use crate::saml::message::Message as _;
 use crate::saml::names::{Binding, MessageId};
 use crate::saml::open::Unopened;
 use crate::saml::refusal::Refusal;
@@ -220,18 +223,26 @@ async fn exchange(app: &App, leased: Leased) -> Result<Status, Failure> {
     };
     let envelope = app.soap_request(&idp, &request, &endpoint.location, now)?;
     let answer = deliver::post(&app.0.http, &endpoint.location, envelope).await?;
-    Ok(open(app, &idp, &id, &answer)?)
+    Ok(open(app, &idp, &id, &answer).await?)
 }
 
 /// Opens the answer like any other: signed by whom it was sent to, fresh, to this very request. A bad
 /// one is never answered (BIND-32).
-fn open(app: &App, idp: &KnownIdp, request: &MessageId, answer: &[u8]) -> Result<Status, Refusal> {
+async fn open(app: &App, idp: &Arc<KnownIdp>, request: &MessageId, answer: &[u8]) -> Result<Status, Refusal> {
     let received = soap::decode(answer, Parameter::SamlResponse)?;
     let unopened = Unopened::<LogoutResponse>::read(&received)?;
     let response = unopened.open(&idp.keys, None, &idp.limits, app.now())?;
     if response.message().in_response_to() != Some(request) {
         return Err(Refusal::NotRequested);
     }
+    let whence = Whence {
+        endpoint: "outbox",
+        binding: Binding::Soap.as_str(),
+        message_id: &response.message().head().id,
+        digest: openssl::sha::sha256(answer),
+        source: None,
+    };
+    app.second_opinion(idp, response.case(), whence).await?;
     Ok(response.message().status().clone())
 }
 

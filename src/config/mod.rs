@@ -49,6 +49,8 @@ pub struct Settings {
     pub session: SessionSettings,
     /// Our side of SAML.
     pub saml: SamlSettings,
+    /// What a second engine's word on XML signatures counts.
+    pub second_opinion: SecondOpinion,
     /// Who runs this service, for our metadata.
     pub organization: Option<Organization>,
     /// E-mail address of the technical contact in our metadata.
@@ -95,6 +97,18 @@ pub struct SamlSettings {
     pub next_encryption: Option<KeyFiles>,
     /// Whether the encryption certificate is published, so that identity providers encrypt.
     pub offer_encryption: bool,
+}
+
+/// What it counts if the second engine does not confirm a message that our own verifier accepts.
+/// Only a build with the cargo feature `second-opinion` has that engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecondOpinion {
+    /// It is not asked.
+    Off,
+    /// A line in the log and the audit.
+    Audit,
+    /// The message is refused.
+    Enforce,
 }
 
 /// The two PEM files of one key pair.
@@ -217,6 +231,7 @@ impl Settings {
             metadata_dir: layers.path("metadata_dir")?.unwrap_or_else(|| layers.beside_file("metadata")),
             session: session(&layers)?,
             saml: saml(&layers, &base_url)?,
+            second_opinion: second_opinion(&layers)?,
             organization: organization(&layers)?,
             technical_contact: layers.parsed(
                 "organization.technical_contact",
@@ -334,6 +349,21 @@ fn saml(layers: &Layers, base_url: &BaseUrl) -> Result<SamlSettings, ConfigError
     })
 }
 
+/// A word that is asked for in vain must not be missed in silence.
+fn second_opinion(layers: &Layers) -> Result<SecondOpinion, ConfigError> {
+    let built_in = cfg!(feature = "second-opinion");
+    let (default, expected) = if built_in {
+        (SecondOpinion::Audit, parse::SECOND_OPINION)
+    } else {
+        (SecondOpinion::Off, parse::NO_SECOND_OPINION)
+    };
+    let asked = layers.parsed("second_opinion", expected, parse::second_opinion)?.unwrap_or(default);
+    if asked != SecondOpinion::Off && !built_in {
+        return Err(layers.wrong("second_opinion", expected));
+    }
+    Ok(asked)
+}
+
 fn key_files(
     layers: &Layers,
     key: &'static str,
@@ -376,6 +406,7 @@ const SETTINGS: &[Setting] = &[
     Setting::plain("trusted_proxies"),
     Setting::plain("return_origins"),
     Setting::plain("metadata_dir"),
+    Setting::plain("second_opinion"),
     Setting::plain("session.idle"),
     Setting::plain("session.max"),
     Setting::plain("session.remember"),

@@ -31,6 +31,8 @@ mod metadata;
 mod promises;
 mod race;
 mod refusals;
+#[cfg(feature = "second-opinion")]
+mod second_opinion;
 mod slo_initiate;
 mod slo_receive;
 mod sso;
