@@ -36,3 +36,5 @@ mod open_tests;
 mod schema_tests;
 #[cfg(test)]
 pub(crate) mod test_keys;
+#[cfg(test)]
+pub(crate) mod test_messages;
