@@ -3,6 +3,7 @@
 //! The caller owns the transaction, and every instant is a parameter. Locks are taken in one order
 //! everywhere: principals by id, then sessions by id, then a logout.
 
+pub mod applications;
 pub mod assertions;
 pub mod audit;
 pub mod bars;
@@ -11,6 +12,7 @@ pub mod legs;
 pub mod logouts;
 pub mod open_requests;
 pub mod outbox;
+pub mod participations;
 pub mod principals;
 pub mod receive_logout;
 pub mod retention;
@@ -84,4 +86,8 @@ row_id! {
 row_id! {
     /// The id of a `logout` row.
     LogoutId
+}
+row_id! {
+    /// The id of an `application` row.
+    ApplicationId
 }
