@@ -2,10 +2,13 @@
 //!
 //! [`login`] and [`acs`] sign somebody in, [`logout`] is the person's own sign-out, [`slo`] is the
 //! identity provider's, [`session`] says who is signed in, [`idps`] is for administrators, [`worker`]
-//! does what time demands.
+//! does what time demands. Applications ask with [`forward_auth`], follow the [`feed`], or let their
+//! pages wait for the [`session_end`].
 
 pub mod acs;
 mod budget;
+pub mod feed;
+pub mod forward_auth;
 pub mod health;
 pub mod idps;
 pub mod inspect;
@@ -14,7 +17,10 @@ mod legs;
 pub mod login;
 pub mod logout;
 pub mod logouts;
+mod lookout;
 pub mod metadata;
+mod origins;
+mod places;
 mod policy;
 mod refusals;
 mod registry;
@@ -22,6 +28,7 @@ mod return_target;
 mod second_opinion;
 mod send;
 pub mod session;
+pub mod session_end;
 pub mod slo;
 mod turned_away;
 mod visitor;
@@ -57,6 +64,8 @@ use crate::store::sessions::Alive;
 use crate::store::{StoreError, audit, secrets};
 use budget::Budget;
 use lanes::Lanes;
+use lookout::Lookout;
+use origins::Origins;
 use refusals::{Refusals, Refused};
 use registry::Registry;
 use second_opinion::LargeCases;
@@ -99,6 +108,10 @@ struct Inner {
     tidied_to: AtomicI64,
     /// Rings when there is something in the outbox.
     outbox_bell: Notify,
+    /// Who waits for the end of sessions.
+    lookout: Lookout,
+    /// Where applications live.
+    origins: Origins,
 }
 
 /// Our own names.
@@ -154,6 +167,8 @@ impl App {
         let registry = Registry::new(settings.saml.clone(), clock.now());
         let mut conn = pool.acquire().await.map_err(StoreError::from)?;
         registry.reload(&mut conn).await?;
+        let origins = Origins::default();
+        origins.renew(&mut conn).await?;
         let secret = secrets::shared(&mut conn, "forms", entropy.bytes()?).await?;
         secrets::signing_key(&mut conn, keys.signing.fingerprint(), clock.now()).await?;
         drop(conn);
@@ -176,6 +191,8 @@ impl App {
             large_cases: LargeCases::default(),
             tidied_to: AtomicI64::new(0),
             outbox_bell: Notify::new(),
+            lookout: Lookout::default(),
+            origins,
         })))
     }
 
@@ -262,8 +279,11 @@ impl App {
     /// The identity providers, read anew if any has changed.
     async fn renewed(&self) -> Result<Arc<registry::Snapshot>, StoreError> {
         let mut conn = self.connection().await?;
-        let renewal = tokio::time::timeout(DATABASE_PATIENCE, self.0.registry.renew(&mut conn));
-        renewal.await.unwrap_or(Err(StoreError::Late))
+        let renewal = async {
+            self.0.origins.renew(&mut conn).await?;
+            self.0.registry.renew(&mut conn).await
+        };
+        tokio::time::timeout(DATABASE_PATIENCE, renewal).await.unwrap_or(Err(StoreError::Late))
     }
 
     /// Does work on the database, but does not wait for ever.

@@ -291,6 +291,7 @@ impl App {
         let (status, ended) = match verdict {
             Ok(Verdict::Executed { row, status, sessions, queued }) => {
                 tracing::info!(idp = idp.slug, message.id = %id, ?row, sessions, queued, "logout executed");
+                self.session_ended();
                 if queued > 0 {
                     self.0.outbox_bell.notify_one();
                 }

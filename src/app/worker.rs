@@ -12,7 +12,7 @@ use crate::app::legs::{Affair, Move, session_indexes};
 use crate::app::registry::KnownIdp;
 use crate::app::second_opinion::Whence;
 use crate::app::send::Request;
-use crate::app::{App, Fault};
+use crate::app::{App, Fault, feed};
 use crate::logout::outcome::Answer;
 use crate::logout::step::{Event, LegId};
 use crate::outbox::deliver::{self, DeliveryError};
@@ -47,6 +47,8 @@ pub struct Worked {
     pub expired: u64,
     /// Logouts whose time was up.
     pub closed: u64,
+    /// Lines of the feed that got their position.
+    pub sealed: u64,
     /// Tries to deliver a LogoutRequest.
     pub delivered: u64,
     /// Rows that were forgotten.
@@ -126,6 +128,7 @@ async fn round(app: &App) -> Result<Worked, Fault> {
     app.renewed().await?;
     app.0.lanes.prune();
     worked.closed = close_overdue(app).await?;
+    worked.sealed = feed::seal(app).await?;
     worked.delivered = deliver_due(app).await?;
     Ok(worked)
 }
@@ -137,6 +140,9 @@ async fn expire(app: &App) -> Result<u64, Fault> {
         let mut conn = app.connection().await?;
         let expired = sessions::expire(&mut conn, app.alive(), BATCH).await?;
         all += expired;
+        if expired > 0 {
+            app.session_ended();
+        }
         if expired < BATCH.unsigned_abs() {
             return Ok(all);
         }
@@ -310,7 +316,7 @@ async fn load(conn: &mut sqlx::PgConnection, logout: LogoutId) -> Result<Affair,
 async fn tidy(app: &App) -> Result<u64, Fault> {
     let now = app.now();
     let before = now - app.0.settings.session.remember;
-    let mut all = 0;
+    let mut all = feed::tidy(app).await?;
     loop {
         let mut conn = app.connection().await?;
         let mut removed = retention::remove_expired(&mut conn, now, BATCH).await?;
