@@ -194,10 +194,12 @@ impl App {
         }
     }
 
-    /// A return target, if it is allowed (SSO-25).
+    /// A return target, if it is allowed: ours, or of an origin that the configuration or an
+    /// application names (SSO-25).
     pub(super) fn return_target(&self, text: &str) -> Option<ReturnTarget> {
         let settings = &self.0.settings;
         ReturnTarget::parse(text, &settings.base_url, &settings.return_origins)
+            .or_else(|| ReturnTarget::parse(text, &settings.base_url, &self.0.origins.known()))
     }
 
     /// A return target that was allowed when its logout began.
@@ -213,8 +215,14 @@ impl App {
         application: Option<ApplicationId>,
         text: &str,
     ) -> Result<Option<ReturnTarget>, StoreError> {
-        if let Some(target) = self.return_target(text) {
-            return Ok(Some(target));
+        let settings = &self.0.settings;
+        let ours = match application {
+            // Another application's pages are no business of this one.
+            Some(_) => ReturnTarget::parse(text, &settings.base_url, &settings.return_origins),
+            None => self.return_target(text),
+        };
+        if ours.is_some() {
+            return Ok(ours);
         }
         let Some(target) = self.recorded_target(text) else { return Ok(None) };
         let all = match application {

@@ -197,6 +197,7 @@ async fn try_start(
     let telling = if wanted.local_only { Telling::Nobody } else { Telling::Through(Browser::Present) };
     let begun = begin(app, &mut tx, &snapshot, &session, new, telling, None).await?;
     tx.commit().await?;
+    app.session_ended();
     tracing::info!(logout.id = begun.id.0, local_only = wanted.local_only, "somebody signed out");
     if let Move::Ask(asking) = &begun.next
         && let Some(outbound) = app.send(asking)?

@@ -9,6 +9,7 @@ pub mod applications;
 pub mod assertions;
 pub mod audit;
 pub mod bars;
+pub mod feed;
 pub mod idempotency;
 pub mod identity_providers;
 pub mod legs;

@@ -14,3 +14,4 @@ pub mod process;
 pub mod schema;
 pub mod story;
 pub mod xml;
+pub mod xmlenc;
