@@ -49,6 +49,10 @@ pub struct Settings {
     pub session: SessionSettings,
     /// Our side of SAML.
     pub saml: SamlSettings,
+    /// The keys that sign what applications are told.
+    pub tokens: TokenSettings,
+    /// Networks beside the public ones into which notifications may go.
+    pub outbound_allow: Vec<IpNet>,
     /// Who runs this service, for our metadata.
     pub organization: Option<Organization>,
     /// E-mail address of the technical contact in our metadata.
@@ -95,6 +99,17 @@ pub struct SamlSettings {
     pub next_encryption: Option<KeyFiles>,
     /// Whether the encryption certificate is published, so that identity providers encrypt.
     pub offer_encryption: bool,
+}
+
+/// The keys that sign what applications are told.
+#[derive(Clone, Debug)]
+pub struct TokenSettings {
+    /// The key pair that signs: RSA. `None`: the newest under `data_dir`, if there is one.
+    pub signing: Option<KeyFiles>,
+    /// The certificate of the one to come, published ahead of its use.
+    pub next_certificate: Option<PathBuf>,
+    /// The certificate of the one before, published until nothing that it signed is alive.
+    pub previous_certificate: Option<PathBuf>,
 }
 
 /// The two PEM files of one key pair.
@@ -217,6 +232,12 @@ impl Settings {
             metadata_dir: layers.path("metadata_dir")?.unwrap_or_else(|| layers.beside_file("metadata")),
             session: session(&layers)?,
             saml: saml(&layers, &base_url)?,
+            tokens: TokenSettings {
+                signing: key_files(&layers, "tokens.signing_key", "tokens.signing_certificate")?,
+                next_certificate: layers.path("tokens.next_certificate")?,
+                previous_certificate: layers.path("tokens.previous_certificate")?,
+            },
+            outbound_allow: layers.list("outbound.allow", parse::NETWORK, parse::network)?,
             organization: organization(&layers)?,
             technical_contact: layers.parsed(
                 "organization.technical_contact",
@@ -393,6 +414,11 @@ const SETTINGS: &[Setting] = &[
     Setting::plain("saml.next_encryption_key"),
     Setting::plain("saml.next_encryption_certificate"),
     Setting::plain("saml.offer_encryption"),
+    Setting::plain("tokens.signing_key"),
+    Setting::plain("tokens.signing_certificate"),
+    Setting::plain("tokens.next_certificate"),
+    Setting::plain("tokens.previous_certificate"),
+    Setting::plain("outbound.allow"),
     Setting::plain("organization.name"),
     Setting::plain("organization.url"),
     Setting::plain("organization.technical_contact"),

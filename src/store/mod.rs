@@ -10,6 +10,7 @@ pub mod bars;
 pub mod identity_providers;
 pub mod legs;
 pub mod logouts;
+pub mod notifications;
 pub mod open_requests;
 pub mod outbox;
 pub mod participations;
@@ -90,4 +91,8 @@ row_id! {
 row_id! {
     /// The id of an `application` row.
     ApplicationId
+}
+row_id! {
+    /// The id of a `notification` row.
+    NotificationId
 }
