@@ -253,7 +253,7 @@ pub async fn create(app: &App, wanted: &NewApplication) -> Result<Created, Appli
         return Err(ApplicationError::Taken(row.slug));
     };
     audit::add(&mut tx, &entry(now, "created", &row)).await?;
-    tx.commit().await.map_err(StoreError::from)?;
+    committed(app, tx).await?;
     tracing::info!(application = row.slug, form = row.form, id = id.0, "an application was registered");
     Ok(Created { view: view(row), secret: secret.map(|secret| format!("whsec_{}", STANDARD.encode(secret))) })
 }
@@ -316,7 +316,7 @@ pub async fn update(
     let row = checked(app, form, row).await?;
     applications::change(&mut tx, id, &row.wanted(), now).await?;
     audit::add(&mut tx, &entry(now, "changed", &row)).await?;
-    tx.commit().await.map_err(StoreError::from)?;
+    committed(app, tx).await?;
     tracing::info!(application = slug, "an application was changed");
     Ok(view(row))
 }
@@ -334,9 +334,16 @@ pub async fn delete(app: &App, slug: &str) -> Result<(), ApplicationError> {
     };
     applications::remove(&mut tx, row.id).await?;
     audit::add(&mut tx, &entry(now, "deleted", &row)).await?;
-    tx.commit().await.map_err(StoreError::from)?;
+    committed(app, tx).await?;
     tracing::info!(application = slug, "an application was deleted");
     Ok(())
+}
+
+/// Commits; this node knows at once where applications live, others in a moment.
+async fn committed(app: &App, tx: sqlx::Transaction<'static, sqlx::Postgres>) -> Result<(), StoreError> {
+    tx.commit().await?;
+    let mut conn = app.connection().await?;
+    app.0.origins.renew(&mut conn).await
 }
 
 /// Everything that can be wrong with an application, whoever registers or changes it. Addresses are

@@ -2,12 +2,15 @@
 //!
 //! [`login`] and [`acs`] sign somebody in, [`logout`] is the person's own sign-out, [`slo`] is the
 //! identity provider's, [`session`] says who is signed in, [`idps`] and [`applications`] are for
-//! administrators, [`notify`] tells applications, [`worker`] does what time demands.
+//! administrators, [`notify`] tells applications, [`worker`] does what time demands. Applications ask
+//! with [`forward_auth`], follow the [`feed`], or let their pages wait for the [`session_end`].
 
 pub mod acs;
 pub mod applications;
 mod budget;
 pub mod deliveries;
+pub mod feed;
+pub mod forward_auth;
 pub mod health;
 pub mod idps;
 pub mod inspect;
@@ -16,14 +19,19 @@ mod legs;
 pub mod login;
 pub mod logout;
 pub mod logouts;
+mod lookout;
 pub mod metadata;
 pub mod notify;
+mod origins;
+mod places;
 mod policy;
 mod refusals;
 mod registry;
 mod return_target;
+mod second_opinion;
 mod send;
 pub mod session;
+pub mod session_end;
 pub mod slo;
 mod turned_away;
 mod visitor;
@@ -62,8 +70,11 @@ use crate::store::sessions::Alive;
 use crate::store::{StoreError, audit, secrets};
 use budget::Budget;
 use lanes::Lanes;
+use lookout::Lookout;
+use origins::Origins;
 use refusals::{Refusals, Refused};
 use registry::Registry;
+use second_opinion::LargeCases;
 
 /// The path of the assertion consumer service.
 pub const ACS_PATH: &str = "/saml/acs";
@@ -103,6 +114,7 @@ struct Inner {
     secret: [u8; 32],
     http: reqwest::Client,
     lanes: Lanes,
+    large_cases: LargeCases,
     /// Up to which principal the worker has looked for those that can be forgotten.
     tidied_to: AtomicI64,
     /// Rings when there is something in the outbox.
@@ -117,6 +129,10 @@ struct Inner {
     token_keys: RwLock<Arc<TokenKeys>>,
     /// What goes on after the request that began it was answered.
     tasks: TaskTracker,
+    /// Who waits for the end of sessions.
+    lookout: Lookout,
+    /// Where applications live.
+    origins: Origins,
 }
 
 /// Our own names.
@@ -172,6 +188,8 @@ impl App {
         let registry = Registry::new(settings.saml.clone(), clock.now());
         let mut conn = pool.acquire().await.map_err(StoreError::from)?;
         registry.reload(&mut conn).await?;
+        let origins = Origins::default();
+        origins.renew(&mut conn).await?;
         let secret = secrets::shared(&mut conn, "forms", entropy.bytes()?).await?;
         secrets::signing_key(&mut conn, keys.signing.fingerprint(), clock.now()).await?;
         drop(conn);
@@ -194,6 +212,7 @@ impl App {
             denials: Budget::new(DENIALS.0, DENIALS.1),
             secret,
             lanes,
+            large_cases: LargeCases::default(),
             tidied_to: AtomicI64::new(0),
             outbox_bell: Notify::new(),
             notifier,
@@ -201,6 +220,8 @@ impl App {
             notify_bell: Notify::new(),
             token_keys: RwLock::new(token_keys),
             tasks: TaskTracker::new(),
+            lookout: Lookout::default(),
+            origins,
         })))
     }
 
@@ -220,6 +241,13 @@ impl App {
     #[must_use]
     pub fn entropy(&self) -> &Entropy {
         &self.0.entropy
+    }
+
+    /// How many operations of private decryption keys there have been: what is refused before one is
+    /// no oracle (SLO-29).
+    #[must_use]
+    pub fn decryption_operations(&self) -> u64 {
+        self.0.decryption.operations()
     }
 
     /// The origins of all known identity providers: they may hold our single-logout endpoints in a
@@ -280,8 +308,11 @@ impl App {
     /// The identity providers, read anew if any has changed.
     async fn renewed(&self) -> Result<Arc<registry::Snapshot>, StoreError> {
         let mut conn = self.connection().await?;
-        let renewal = tokio::time::timeout(DATABASE_PATIENCE, self.0.registry.renew(&mut conn));
-        renewal.await.unwrap_or(Err(StoreError::Late))
+        let renewal = async {
+            self.0.origins.renew(&mut conn).await?;
+            self.0.registry.renew(&mut conn).await
+        };
+        tokio::time::timeout(DATABASE_PATIENCE, renewal).await.unwrap_or(Err(StoreError::Late))
     }
 
     /// Does work on the database, but does not wait for ever.

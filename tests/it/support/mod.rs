@@ -13,3 +13,4 @@ pub mod process;
 pub mod receiver;
 pub mod story;
 pub mod xml;
+pub mod xmlenc;
