@@ -54,6 +54,10 @@ pub struct Settings {
     pub feed_retention: TimeDelta,
     /// Our side of SAML.
     pub saml: SamlSettings,
+    /// The keys that sign what applications are told.
+    pub tokens: TokenSettings,
+    /// Networks beside the public ones into which notifications may go.
+    pub outbound_allow: Vec<IpNet>,
     /// What a second engine's word on XML signatures counts.
     pub second_opinion: SecondOpinion,
     /// Who runs this service, for our metadata.
@@ -111,6 +115,17 @@ pub struct SamlSettings {
     pub next_encryption: Option<KeyFiles>,
     /// Whether the encryption certificate is published, so that identity providers encrypt.
     pub offer_encryption: bool,
+}
+
+/// The keys that sign what applications are told.
+#[derive(Clone, Debug)]
+pub struct TokenSettings {
+    /// The key pair that signs: RSA. `None`: the newest under `data_dir`, if there is one.
+    pub signing: Option<KeyFiles>,
+    /// The certificate of the one to come, published ahead of its use.
+    pub next_certificate: Option<PathBuf>,
+    /// The certificate of the one before, published until nothing that it signed is alive.
+    pub previous_certificate: Option<PathBuf>,
 }
 
 /// What it counts if the second engine does not confirm a message that our own verifier accepts.
@@ -249,6 +264,12 @@ impl Settings {
                 .parsed("feed.retention", parse::RETENTION, parse::retention)?
                 .unwrap_or_else(|| TimeDelta::days(7)),
             saml: saml(&layers, &base_url)?,
+            tokens: TokenSettings {
+                signing: key_files(&layers, "tokens.signing_key", "tokens.signing_certificate")?,
+                next_certificate: layers.path("tokens.next_certificate")?,
+                previous_certificate: layers.path("tokens.previous_certificate")?,
+            },
+            outbound_allow: layers.list("outbound.allow", parse::NETWORK, parse::network)?,
             second_opinion: second_opinion(&layers)?,
             organization: organization(&layers)?,
             technical_contact: layers.parsed(
@@ -460,6 +481,11 @@ const SETTINGS: &[Setting] = &[
     Setting::plain("saml.next_encryption_key"),
     Setting::plain("saml.next_encryption_certificate"),
     Setting::plain("saml.offer_encryption"),
+    Setting::plain("tokens.signing_key"),
+    Setting::plain("tokens.signing_certificate"),
+    Setting::plain("tokens.next_certificate"),
+    Setting::plain("tokens.previous_certificate"),
+    Setting::plain("outbound.allow"),
     Setting::plain("organization.name"),
     Setting::plain("organization.url"),
     Setting::plain("organization.technical_contact"),

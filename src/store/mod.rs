@@ -14,6 +14,7 @@ pub mod idempotency;
 pub mod identity_providers;
 pub mod legs;
 pub mod logouts;
+pub mod notifications;
 pub mod open_requests;
 pub mod outbox;
 pub mod participations;
@@ -99,4 +100,8 @@ row_id! {
 row_id! {
     /// The id of an `api_token` row.
     TokenId
+}
+row_id! {
+    /// The id of a `notification` row.
+    NotificationId
 }

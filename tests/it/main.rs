@@ -29,6 +29,7 @@ mod encryption;
 mod inspect;
 mod messages;
 mod metadata;
+mod notify;
 mod promises;
 mod race;
 mod refusals;

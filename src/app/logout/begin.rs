@@ -11,7 +11,7 @@ use crate::logout::plan::{Browser, Reach, Trigger};
 use crate::logout::step::{Leg, LegState, Logout, RESUME_WITHIN};
 use crate::store::logouts::{self, NewLogout};
 use crate::store::sessions::{self, Session};
-use crate::store::{LogoutId, TokenId, audit, legs as stored, outbox, principals};
+use crate::store::{LogoutId, TokenId, audit, legs as stored, notifications, outbox, principals};
 
 /// Locks the principals of a session, then the session; none if it is over.
 pub(in crate::app) async fn lock_alive(
@@ -42,8 +42,10 @@ pub(in crate::app) struct Begun {
     pub(in crate::app) next: Move,
     /// Whether somebody has to be told over SOAP.
     pub(in crate::app) queued: bool,
-    /// Whether there is nobody to tell.
+    /// Whether no identity provider has to be told.
     pub(in crate::app) alone: bool,
+    /// Whether an application that counts has to be told.
+    pub(in crate::app) counted: bool,
 }
 
 /// Ends a locked session and begins the logout, with a leg for everything on which it rests.
@@ -85,7 +87,8 @@ pub(in crate::app) async fn begin(
     let affair = Affair::begun(conn, id).await?;
     let next = app.save(conn, &affair, step, now).await?;
     audit::add(conn, &entry(new.trigger, by, id, now)).await?;
-    Ok(Begun { id, handle, next, queued, alone })
+    let counted = notifications::unheard(conn, id, now).await?.waiting > 0;
+    Ok(Begun { id, handle, next, queued, alone, counted })
 }
 
 fn entry(trigger: Trigger, by: Option<TokenId>, id: LogoutId, now: DateTime<Utc>) -> audit::Entry {

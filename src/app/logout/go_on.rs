@@ -3,7 +3,7 @@
 
 use super::{Next, Unavailable};
 use crate::app::legs::{Affair, Move};
-use crate::app::{App, ContinueToken, Fault, LogoutHandle, Visitor};
+use crate::app::{App, ContinueToken, Fault, LogoutHandle, Visitor, notify};
 use crate::logout::step::Event;
 use crate::store::logouts;
 
@@ -45,7 +45,8 @@ async fn try_go_on(app: &App, handle: &LogoutHandle, token: &ContinueToken) -> R
     {
         return Ok(Some(Next::Send(outbound)));
     }
-    Ok(Some(match app.destination(&affair.row, states) {
+    let counted = notify::logout::heard(app, id).await?;
+    Ok(Some(match app.destination(&affair.row, states, counted) {
         Ok(handle) => Next::Page { handle },
         Err(target) => Next::Return(target),
     }))

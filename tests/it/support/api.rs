@@ -70,6 +70,11 @@ impl TestApp {
 }
 
 impl Api {
+    /// The same caller at another node.
+    pub fn at(&self, authority: &str) -> Self {
+        Self { authority: authority.to_owned(), ..self.clone() }
+    }
+
     /// Sends a request as it is and holds the answer against the document.
     pub async fn send(
         &self,

@@ -11,6 +11,7 @@ pub mod idp;
 pub mod messages;
 pub mod metadata;
 pub mod process;
+pub mod receiver;
 pub mod schema;
 pub mod story;
 pub mod xml;
