@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -38,6 +39,28 @@ impl Bucket {
         }
         self.tokens -= 1.0;
         true
+    }
+
+    /// Whether there is a token, without taking it.
+    pub(crate) fn has_one(&mut self, now: DateTime<Utc>) -> bool {
+        let taken = self.take(now);
+        if taken {
+            self.tokens += 1.0;
+        }
+        taken
+    }
+
+    /// Whether nothing was taken for so long that it is full.
+    pub(crate) fn is_full(&self, now: DateTime<Utc>) -> bool {
+        let passed = (now - self.at).to_std().map_or(0.0, |passed| passed.as_secs_f64());
+        self.tokens + passed * self.per_second >= self.size
+    }
+
+    /// How long it takes from the last look until there is a token.
+    pub(crate) fn until_next(&self) -> Duration {
+        let missing = (1.0 - self.tokens).max(0.0);
+        // Whole seconds, as headers have it; a bucket that never fills up is looked at in an hour.
+        Duration::from_secs_f64((missing / self.per_second).ceil().clamp(1.0, 3600.0))
     }
 }
 

@@ -6,6 +6,7 @@
 //! with [`forward_auth`], follow the [`feed`], or let their pages wait for the [`session_end`].
 
 pub mod acs;
+pub mod api;
 pub mod applications;
 mod budget;
 pub mod deliveries;
@@ -33,6 +34,7 @@ mod send;
 pub mod session;
 pub mod session_end;
 pub mod slo;
+pub mod tokens;
 mod turned_away;
 mod visitor;
 pub mod worker;
@@ -54,7 +56,7 @@ pub use logout::LogoutHandle;
 pub use policy::{IdpPolicy, SwitchError};
 pub use return_target::ReturnTarget;
 pub use turned_away::TurnedAway;
-pub use visitor::{CorrelationToken, SessionToken, Visitor};
+pub use visitor::{ContinueToken, CorrelationToken, SessionToken, Visitor};
 
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -110,6 +112,8 @@ struct Inner {
     registry: Registry,
     refusals: Refusals,
     denials: Budget,
+    /// How much the API may be asked.
+    limits: tokens::Limits,
     /// What all nodes share, to seal form tokens.
     secret: [u8; 32],
     http: reqwest::Client,
@@ -193,6 +197,7 @@ impl App {
         let secret = secrets::shared(&mut conn, "forms", entropy.bytes()?).await?;
         secrets::signing_key(&mut conn, keys.signing.fingerprint(), clock.now()).await?;
         drop(conn);
+        let limits = tokens::Limits::new(settings.api.requests_per_minute);
         let lanes = Lanes::new(usize::try_from(database::lanes(&settings)).unwrap_or(1));
         let guard = Guard::new(settings.outbound_allow.clone(), settings.base_url.is_loopback());
         let notifier = Notifier::new(guard, CONNECTIONS_KEPT)?;
@@ -210,6 +215,7 @@ impl App {
             registry,
             refusals: Refusals::default(),
             denials: Budget::new(DENIALS.0, DENIALS.1),
+            limits,
             secret,
             lanes,
             large_cases: LargeCases::default(),

@@ -69,9 +69,14 @@ pub fn repeated(
 
 /// Our own failure: logged here, once, with all its causes; the outside hears a reference.
 pub fn ours(app: &App, error: &dyn Error) -> Response {
+    failed(&log(app, error))
+}
+
+/// Logs our own failure with all its causes; gives the reference that the outside hears.
+pub fn log(app: &App, error: &dyn Error) -> String {
     let incident = app.incident();
     tracing::error!(incident, error = chain(error), "the request failed");
-    failed(&incident)
+    incident
 }
 
 /// The page for our own failure.

@@ -5,6 +5,7 @@
 //! back to [`reply`] or [`error`]; it decides nothing else.
 
 mod acs;
+pub mod api;
 mod assets;
 mod body;
 mod cookies;
@@ -47,6 +48,7 @@ pub use serve::serve;
 pub fn router(app: App) -> Router {
     executing(&app)
         .merge(showing())
+        .nest(api::BASE, api::router(&app))
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(panic::Caught(app.clone())))

@@ -17,6 +17,7 @@
     reason = "what is read top-down as a story need not be fast"
 )]
 
+mod api;
 mod architecture;
 mod binding_post;
 mod binding_redirect;

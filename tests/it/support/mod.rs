@@ -1,6 +1,7 @@
 //! What the tests are made of: a browser, identity providers that share no code with ours, the
 //! application on a database of its own.
 
+pub mod api;
 pub mod app;
 pub mod browser;
 pub mod database;
@@ -11,6 +12,7 @@ pub mod messages;
 pub mod metadata;
 pub mod process;
 pub mod receiver;
+pub mod schema;
 pub mod story;
 pub mod xml;
 pub mod xmlenc;
