@@ -96,8 +96,7 @@ pub(super) async fn look(
     token: &SessionToken,
 ) -> Result<Option<(SessionId, SessionView)>, StoreError> {
     let alive = app.alive();
-    let Some(session) = sessions::by_cookie(conn, token.hash()).await?.filter(|s| s.is_alive(alive))
-    else {
+    let Some(session) = sessions::by_cookie(conn, token.hash()).await?.filter(|s| s.is_alive(alive)) else {
         return Ok(None);
     };
     if session.last_seen_at <= alive.now - LAST_SEEN_STEP {

@@ -296,7 +296,8 @@ fn cookie_domain(layers: &Layers, base_url: &BaseUrl) -> Result<Option<String>, 
     const EXPECTED: &str =
         "the domain of base_url's host or one above it, such as example.com, and base_url to be https";
     let Some(domain) = layers.parsed("cookie_domain", EXPECTED, parse::domain)? else { return Ok(None) };
-    let above = base_url.host().strip_suffix(&domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    let above =
+        base_url.host().strip_suffix(&domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     if above && base_url.is_https() { Ok(Some(domain)) } else { Err(layers.wrong("cookie_domain", EXPECTED)) }
 }
 

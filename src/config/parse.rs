@@ -212,8 +212,20 @@ mod tests {
         assert_eq!(domain("example.com").as_deref(), Some("example.com"));
         assert_eq!(domain(".SSO.Example.com").as_deref(), Some("sso.example.com"));
         for text in [
-            "", ".", "com", "localhost", "10.0.0.1", "0x7f.1", "[::1]", "example.com.", "-a.example.com",
-            "a..com", "example.com; Secure", "exämple.com", "*.example.com", "https://example.com",
+            "",
+            ".",
+            "com",
+            "localhost",
+            "10.0.0.1",
+            "0x7f.1",
+            "[::1]",
+            "example.com.",
+            "-a.example.com",
+            "a..com",
+            "example.com; Secure",
+            "exämple.com",
+            "*.example.com",
+            "https://example.com",
         ] {
             assert_eq!(domain(text), None, "{text}");
         }

@@ -120,11 +120,10 @@ pub async fn all(conn: &mut PgConnection) -> Result<Vec<ApplicationRow>, StoreEr
 /// # Errors
 /// [`StoreError::Database`].
 pub async fn origins(conn: &mut PgConnection) -> Result<Vec<String>, StoreError> {
-    let origins = sqlx::query_scalar!(
-        r#"select distinct unnest(origins) as "origin!" from application order by 1"#
-    )
-    .fetch_all(conn)
-    .await?;
+    let origins =
+        sqlx::query_scalar!(r#"select distinct unnest(origins) as "origin!" from application order by 1"#)
+            .fetch_all(conn)
+            .await?;
     Ok(origins)
 }
 

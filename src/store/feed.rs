@@ -29,11 +29,10 @@ pub struct Line {
 /// # Errors
 /// [`StoreError::Database`].
 pub async fn has_unsealed(conn: &mut PgConnection) -> Result<bool, StoreError> {
-    let found = sqlx::query_scalar!(
-        r#"select exists (select from notification where position is null) as "found!""#
-    )
-    .fetch_one(conn)
-    .await?;
+    let found =
+        sqlx::query_scalar!(r#"select exists (select from notification where position is null) as "found!""#)
+            .fetch_one(conn)
+            .await?;
     Ok(found)
 }
 

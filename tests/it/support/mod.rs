@@ -2,6 +2,7 @@
 //! application on a database of its own.
 
 pub mod app;
+pub mod applications;
 pub mod browser;
 pub mod database;
 pub mod dsig;
@@ -10,5 +11,6 @@ pub mod idp;
 pub mod messages;
 pub mod metadata;
 pub mod process;
+pub mod sse;
 pub mod story;
 pub mod xml;
