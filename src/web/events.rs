@@ -33,8 +33,7 @@ pub async fn ended(State(app): State<App>, visitor: Visitor, headers: HeaderMap)
         Ok(Awaited::Unknown) if seen.is_empty() => {
             error::refused_as_json(StatusCode::UNAUTHORIZED, "There is no session to wait for.")
         }
-        Ok(Awaited::Unknown) => sse::answer(Stream::Over),
-        Ok(Awaited::Over { .. }) => sse::answer(Stream::Over),
+        Ok(Awaited::Unknown | Awaited::Over) => sse::answer(Stream::Over),
         Ok(Awaited::Alive(vigil)) if !seen.is_empty() && seen != vigil.session_id => {
             sse::answer(Stream::Over)
         }

@@ -235,7 +235,7 @@ async fn many_ends_on_two_nodes_have_places_without_gaps_and_each_is_read_once()
         assert!(page.revocations.len() <= 7);
         read.extend(page.revocations.iter().map(|line| line.session_id.clone()));
         cursor = page.cursor;
-        assert!(began.elapsed() < Duration::from_secs(60), "{} of {PERSONS}", read.len());
+        assert!(began.elapsed() < Duration::from_mins(1), "{} of {PERSONS}", read.len());
     }
     assert!(ending.join_all().await.iter().all(|status| *status == 302));
     assert!(wiki.app.read(wiki.id, cursor).await.revocations.is_empty());

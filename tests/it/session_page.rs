@@ -45,11 +45,11 @@ async fn a_page_hears_of_the_end_once_and_then_nothing_more() {
     assert_eq!(events.status(), 200);
     assert!(events.head.to_ascii_lowercase().contains("content-type: text/event-stream"), "{}", events.head);
     let session = scene.alice.session().await["session_id"].as_str().unwrap().to_owned();
-    let begun = events.until(&format!("id: {session}\n\n")).await;
-    assert!(!begun.contains("event:"), "nothing has happened yet: {begun}");
+    let first = events.until(&format!("id: {session}\n\n")).await;
+    assert!(!first.contains("event:"), "nothing has happened yet: {first}");
     let began = Instant::now();
     scene.assert_right_one_works(Via::Soap).await;
-    let heard = events.to_the_end().await;
+    let heard = events.rest().await;
     assert_eq!(heard.matches("event: ended").count(), 1, "{heard}");
     assert!(heard.ends_with("0\r\n\r\n"), "the stream is closed: {heard}");
     assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
@@ -96,13 +96,13 @@ async fn who_comes_back_late_hears_of_it_at_once_and_is_then_told_to_stop() {
     let known = scene.alice.session().await["session_id"].as_str().unwrap().to_owned();
     scene.assert_right_one_works(Via::Post).await;
     // With the cookie of the session that is over.
-    assert!(listen(&scene, &[]).await.to_the_end().await.contains("event: ended"));
+    assert!(listen(&scene, &[]).await.rest().await.contains("event: ended"));
     assert_eq!(listen(&scene, &[("Last-Event-ID", "over")]).await.status(), 204);
     // With the cookie of another session: what the page knew is over.
     scene.app.advance(TimeDelta::seconds(1));
     scene.alice.sign_in(&scene.idp, &scene.name, "s-2").await;
     let mut events = listen(&scene, &[("Last-Event-ID", known.as_str())]).await;
-    assert!(events.to_the_end().await.contains("event: ended"));
+    assert!(events.rest().await.contains("event: ended"));
     let present = scene.alice.session().await["session_id"].as_str().unwrap().to_owned();
     let mut events = listen(&scene, &[("Last-Event-ID", present.as_str())]).await;
     assert!(!events.until("id: ").await.contains("event:"));
@@ -143,7 +143,7 @@ async fn waiting_pages_are_bounded_and_hold_no_connection() {
     assert!(scene.alice.is_signed_in().await, "the database is there for others");
     scene.assert_right_one_works(Via::Soap).await;
     for events in &mut open[..8] {
-        assert!(events.to_the_end().await.contains("event: ended"));
+        assert!(events.rest().await.contains("event: ended"));
     }
     drop(open);
     scene.done().await;
@@ -223,7 +223,7 @@ async fn a_stop_does_not_wait_for_those_who_wait() {
     events.until("id: ").await;
     let began = Instant::now();
     service.signal("TERM");
-    assert!(!events.to_the_end().await.contains("event: ended"), "the session lives on");
+    assert!(!events.rest().await.contains("event: ended"), "the session lives on");
     assert_eq!(service.wait(), 0);
     assert!(began.elapsed().as_secs() < 8, "{:?}", began.elapsed());
 }

@@ -44,7 +44,7 @@ impl Events {
     }
 
     /// Reads to the end of the answer; everything that was heard.
-    pub async fn to_the_end(&mut self) -> &str {
+    pub async fn rest(&mut self) -> &str {
         // The last chunk is empty.
         while !self.heard.ends_with("0\r\n\r\n") {
             if !self.more().await {
