@@ -77,29 +77,26 @@ fn wants_page(headers: &HeaderMap) -> bool {
     showing && text("accept").is_some_and(|accept| accept.contains("text/html"))
 }
 
-/// Who it is, in headers for the application.
+/// Who it is, in headers for the application. Each is there, if need be without a value: some proxies
+/// put a text of their own in the place of a header that they do not find.
 fn identity(admitted: &Admitted) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    let mut put = |name: HeaderName, text: &str| {
-        let encoded = utf8_percent_encode(text, ENCODED).to_string();
-        if let Ok(value) = HeaderValue::try_from(encoded) {
-            headers.insert(name, value);
-        }
-    };
-    put(SESSION, &admitted.session.session_id);
-    if let Some(application) = &admitted.application {
-        put(APPLICATION, application);
-    }
-    if let Some(authentication) = admitted.session.authentications.iter().find(|a| a.name_id.is_some())
-        && let Some(name) = &authentication.name_id
-    {
-        put(USER, &name.value);
-        put(IDP, authentication.idp.as_str());
-        if let Some(format) = &name.format {
-            put(USER_FORMAT, format);
-        }
-    }
-    headers
+    let named = admitted.session.authentications.iter().find_map(|authentication| {
+        authentication.name_id.as_ref().map(|name| (name, authentication.idp.as_str()))
+    });
+    let (name, idp) = named.unzip();
+    let values = [
+        (SESSION, Some(admitted.session.session_id.as_str())),
+        (APPLICATION, admitted.application.as_deref()),
+        (USER, name.map(|name| name.value.as_str())),
+        (USER_FORMAT, name.and_then(|name| name.format.as_deref())),
+        (IDP, idp),
+    ];
+    let encoded = values.into_iter().map(|(name, text)| {
+        let text = utf8_percent_encode(text.unwrap_or_default(), ENCODED).to_string();
+        // What is encoded is always a value.
+        (name, HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("")))
+    });
+    encoded.collect()
 }
 
 /// There is no session: 401 and where to get one, or straight there.
