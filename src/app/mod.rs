@@ -1,12 +1,14 @@
 //! The imperative shell: load, decide, save, in one transaction. One file per story.
 //!
 //! [`login`] and [`acs`] sign somebody in, [`logout`] is the person's own sign-out, [`slo`] is the
-//! identity provider's, [`session`] says who is signed in, [`idps`] is for administrators, [`worker`]
-//! does what time demands. Applications ask with [`forward_auth`], follow the [`feed`], or let their
-//! pages wait for the [`session_end`].
+//! identity provider's, [`session`] says who is signed in, [`idps`] and [`applications`] are for
+//! administrators, [`notify`] tells applications, [`worker`] does what time demands. Applications ask
+//! with [`forward_auth`], follow the [`feed`], or let their pages wait for the [`session_end`].
 
 pub mod acs;
+pub mod applications;
 mod budget;
+pub mod deliveries;
 pub mod feed;
 pub mod forward_auth;
 pub mod health;
@@ -19,12 +21,14 @@ pub mod logout;
 pub mod logouts;
 mod lookout;
 pub mod metadata;
+pub mod notify;
 mod origins;
 mod places;
 mod policy;
 mod refusals;
 mod registry;
 mod return_target;
+mod second_opinion;
 mod send;
 pub mod session;
 pub mod session_end;
@@ -33,8 +37,8 @@ mod turned_away;
 mod visitor;
 pub mod worker;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -43,7 +47,8 @@ use openssl::sign::Signer as Hmac;
 use sqlx::Transaction;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgPool, Postgres};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::task::TaskTracker;
 
 pub use logout::LogoutHandle;
 pub use policy::{IdpPolicy, SwitchError};
@@ -55,7 +60,9 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::database;
 use crate::entropy::{Entropy, EntropyError};
-use crate::keys::KeyRing;
+use crate::keys::{KeyRing, TokenKeys};
+use crate::outbox::guard::Guard;
+use crate::outbox::notify::Notifier;
 use crate::saml::encryption::DecryptionKeys;
 use crate::saml::names::{EntityId, Location, MessageId, NameError};
 use crate::saml::signing::{Algorithm, Signer, SigningError};
@@ -67,6 +74,7 @@ use lookout::Lookout;
 use origins::Origins;
 use refusals::{Refusals, Refused};
 use registry::Registry;
+use second_opinion::LargeCases;
 
 /// The path of the assertion consumer service.
 pub const ACS_PATH: &str = "/saml/acs";
@@ -79,6 +87,11 @@ pub const SOAP_PATH: &str = "/saml/slo/soap";
 const DATABASE_PATIENCE: Duration = Duration::from_secs(3);
 /// Signed denials for each claimed issuer: so many at once, and so many a second after that.
 const DENIALS: (u32, f64) = (20, 2.0);
+
+/// How many deliveries are under way at once, to all applications together.
+const DELIVERIES: usize = 96;
+/// How many connections to one application are kept between deliveries.
+const CONNECTIONS_KEPT: usize = 8;
 
 /// The application: everything a story needs. Cheap to clone, one per process.
 #[derive(Clone)]
@@ -101,10 +114,21 @@ struct Inner {
     secret: [u8; 32],
     http: reqwest::Client,
     lanes: Lanes,
+    large_cases: LargeCases,
     /// Up to which principal the worker has looked for those that can be forgotten.
     tidied_to: AtomicI64,
     /// Rings when there is something in the outbox.
     outbox_bell: Notify,
+    /// Tells applications.
+    notifier: Notifier,
+    /// How many deliveries may be under way at once, to all applications together.
+    notify_room: Semaphore,
+    /// Rings when there is something to tell an application.
+    notify_bell: Notify,
+    /// The keys that sign what applications are told.
+    token_keys: RwLock<Arc<TokenKeys>>,
+    /// What goes on after the request that began it was answered.
+    tasks: TaskTracker,
     /// Who waits for the end of sessions.
     lookout: Lookout,
     /// Where applications live.
@@ -122,7 +146,7 @@ struct Me {
 /// Why the application cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// No client for SOAP could be made.
+    /// No client for SOAP or for notifications could be made.
     #[error("no HTTP client: {0}")]
     Client(#[from] reqwest::Error),
     /// There is no randomness.
@@ -170,6 +194,9 @@ impl App {
         secrets::signing_key(&mut conn, keys.signing.fingerprint(), clock.now()).await?;
         drop(conn);
         let lanes = Lanes::new(usize::try_from(database::lanes(&settings)).unwrap_or(1));
+        let guard = Guard::new(settings.outbound_allow.clone(), settings.base_url.is_loopback());
+        let notifier = Notifier::new(guard, CONNECTIONS_KEPT)?;
+        let token_keys = Arc::new(keys.tokens.clone());
         Ok(Self(Arc::new(Inner {
             http: crate::outbox::deliver::client()?,
             settings,
@@ -185,8 +212,14 @@ impl App {
             denials: Budget::new(DENIALS.0, DENIALS.1),
             secret,
             lanes,
+            large_cases: LargeCases::default(),
             tidied_to: AtomicI64::new(0),
             outbox_bell: Notify::new(),
+            notifier,
+            notify_room: Semaphore::new(DELIVERIES),
+            notify_bell: Notify::new(),
+            token_keys: RwLock::new(token_keys),
+            tasks: TaskTracker::new(),
             lookout: Lookout::default(),
             origins,
         })))
@@ -208,6 +241,13 @@ impl App {
     #[must_use]
     pub fn entropy(&self) -> &Entropy {
         &self.0.entropy
+    }
+
+    /// How many operations of private decryption keys there have been: what is refused before one is
+    /// no oracle (SLO-29).
+    #[must_use]
+    pub fn decryption_operations(&self) -> u64 {
+        self.0.decryption.operations()
     }
 
     /// The origins of all known identity providers: they may hold our single-logout endpoints in a

@@ -1,6 +1,7 @@
 //! What time demands. Any number of replicas run it: each row is worked by whoever locks or leases it
 //! first, and nothing depends on when, or whether, a worker comes by.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -9,14 +10,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::legs::{Affair, Move, session_indexes};
 use crate::app::registry::KnownIdp;
+use crate::app::second_opinion::Whence;
 use crate::app::send::Request;
-use crate::app::{App, Fault, feed};
+use crate::app::{App, Fault, feed, notify};
 use crate::logout::outcome::Answer;
 use crate::logout::step::{Event, LegId};
 use crate::outbox::deliver::{self, DeliveryError};
 use crate::outbox::retry;
 use crate::saml::binding::{Parameter, soap};
 use crate::saml::logout_response::LogoutResponse;
+use crate::saml::message::Message as _;
 use crate::saml::names::{Binding, MessageId};
 use crate::saml::open::Unopened;
 use crate::saml::refusal::Refusal;
@@ -52,6 +55,8 @@ pub struct Worked {
     pub removed: u64,
     /// Lines of counted refusals written.
     pub audited: u64,
+    /// Tries to tell applications.
+    pub told: u64,
 }
 
 /// Why a SOAP exchange brought no answer.
@@ -75,6 +80,7 @@ enum Failure {
 pub async fn run_once(app: &App) -> Result<Worked, WorkerFault> {
     let mut worked = round(app).await.map_err(WorkerFault)?;
     worked.expired = expire(app).await.map_err(WorkerFault)?;
+    worked.told = notify::run_due(app).await.map_err(WorkerFault)?;
     worked.removed = tidy(app).await.map_err(WorkerFault)?;
     Ok(worked)
 }
@@ -98,6 +104,7 @@ pub async fn run(app: App, shutdown: CancellationToken) {
             if let Err(fault) = tidy(&app).await {
                 app.fault("tidying up", &fault);
             }
+            app.renew_token_keys();
         }
         rounds = rounds.wrapping_add(1);
         tokio::select! {
@@ -111,11 +118,12 @@ pub async fn run(app: App, shutdown: CancellationToken) {
     }
 }
 
-/// Works the outbox rows of one logout for as long as its requester may be kept waiting.
+/// Works the outbox rows of one logout, and what applications are to be told of it, for as long as its requester may be kept waiting.
 pub(super) async fn deliver_now(app: &App, logout: LogoutId) {
     let work = async { while matches!(deliver_next(app, Some(logout)).await, Ok(true)) {} };
     // What is cut off here is tried again by the worker when the lease has run out.
-    let _ = tokio::time::timeout(HANDLER_BUDGET, work).await;
+    let asked = tokio::time::timeout(HANDLER_BUDGET, work);
+    let _ = tokio::join!(asked, notify::logout::deliver_now(app, logout));
     app.0.outbox_bell.notify_one();
 }
 
@@ -124,7 +132,7 @@ async fn round(app: &App) -> Result<Worked, Fault> {
         Worked { audited: u64::try_from(app.flush_audit().await?).unwrap_or(u64::MAX), ..Worked::default() };
     app.renewed().await?;
     app.0.lanes.prune();
-    worked.closed = close_overdue(app).await?;
+    worked.closed = close_overdue(app).await? + notify::close_overdue(app).await?;
     worked.sealed = feed::seal(app).await?;
     worked.delivered = deliver_due(app).await?;
     Ok(worked)
@@ -226,18 +234,26 @@ async fn exchange(app: &App, leased: Leased) -> Result<Status, Failure> {
     };
     let envelope = app.soap_request(&idp, &request, &endpoint.location, now)?;
     let answer = deliver::post(&app.0.http, &endpoint.location, envelope).await?;
-    Ok(open(app, &idp, &id, &answer)?)
+    Ok(open(app, &idp, &id, &answer).await?)
 }
 
 /// Opens the answer like any other: signed by whom it was sent to, fresh, to this very request. A bad
 /// one is never answered (BIND-32).
-fn open(app: &App, idp: &KnownIdp, request: &MessageId, answer: &[u8]) -> Result<Status, Refusal> {
+async fn open(app: &App, idp: &Arc<KnownIdp>, request: &MessageId, answer: &[u8]) -> Result<Status, Refusal> {
     let received = soap::decode(answer, Parameter::SamlResponse)?;
     let unopened = Unopened::<LogoutResponse>::read(&received)?;
     let response = unopened.open(&idp.keys, None, &idp.limits, app.now())?;
     if response.message().in_response_to() != Some(request) {
         return Err(Refusal::NotRequested);
     }
+    let whence = Whence {
+        endpoint: "outbox",
+        binding: Binding::Soap.as_str(),
+        message_id: &response.message().head().id,
+        digest: openssl::sha::sha256(answer),
+        source: None,
+    };
+    app.second_opinion(idp, response.case(), whence).await?;
     Ok(response.message().status().clone())
 }
 

@@ -53,6 +53,12 @@ pub struct Settings {
     pub feed_retention: TimeDelta,
     /// Our side of SAML.
     pub saml: SamlSettings,
+    /// The keys that sign what applications are told.
+    pub tokens: TokenSettings,
+    /// Networks beside the public ones into which notifications may go.
+    pub outbound_allow: Vec<IpNet>,
+    /// What a second engine's word on XML signatures counts.
+    pub second_opinion: SecondOpinion,
     /// Who runs this service, for our metadata.
     pub organization: Option<Organization>,
     /// E-mail address of the technical contact in our metadata.
@@ -99,6 +105,29 @@ pub struct SamlSettings {
     pub next_encryption: Option<KeyFiles>,
     /// Whether the encryption certificate is published, so that identity providers encrypt.
     pub offer_encryption: bool,
+}
+
+/// The keys that sign what applications are told.
+#[derive(Clone, Debug)]
+pub struct TokenSettings {
+    /// The key pair that signs: RSA. `None`: the newest under `data_dir`, if there is one.
+    pub signing: Option<KeyFiles>,
+    /// The certificate of the one to come, published ahead of its use.
+    pub next_certificate: Option<PathBuf>,
+    /// The certificate of the one before, published until nothing that it signed is alive.
+    pub previous_certificate: Option<PathBuf>,
+}
+
+/// What it counts if the second engine does not confirm a message that our own verifier accepts.
+/// Only a build with the cargo feature `second-opinion` has that engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecondOpinion {
+    /// It is not asked.
+    Off,
+    /// A line in the log and the audit.
+    Audit,
+    /// The message is refused.
+    Enforce,
 }
 
 /// The two PEM files of one key pair.
@@ -225,6 +254,13 @@ impl Settings {
                 .parsed("feed.retention", parse::RETENTION, parse::retention)?
                 .unwrap_or_else(|| TimeDelta::days(7)),
             saml: saml(&layers, &base_url)?,
+            tokens: TokenSettings {
+                signing: key_files(&layers, "tokens.signing_key", "tokens.signing_certificate")?,
+                next_certificate: layers.path("tokens.next_certificate")?,
+                previous_certificate: layers.path("tokens.previous_certificate")?,
+            },
+            outbound_allow: layers.list("outbound.allow", parse::NETWORK, parse::network)?,
+            second_opinion: second_opinion(&layers)?,
             organization: organization(&layers)?,
             technical_contact: layers.parsed(
                 "organization.technical_contact",
@@ -353,6 +389,21 @@ fn saml(layers: &Layers, base_url: &BaseUrl) -> Result<SamlSettings, ConfigError
     })
 }
 
+/// A word that is asked for in vain must not be missed in silence.
+fn second_opinion(layers: &Layers) -> Result<SecondOpinion, ConfigError> {
+    let built_in = cfg!(feature = "second-opinion");
+    let (default, expected) = if built_in {
+        (SecondOpinion::Audit, parse::SECOND_OPINION)
+    } else {
+        (SecondOpinion::Off, parse::NO_SECOND_OPINION)
+    };
+    let asked = layers.parsed("second_opinion", expected, parse::second_opinion)?.unwrap_or(default);
+    if asked != SecondOpinion::Off && !built_in {
+        return Err(layers.wrong("second_opinion", expected));
+    }
+    Ok(asked)
+}
+
 fn key_files(
     layers: &Layers,
     key: &'static str,
@@ -396,6 +447,7 @@ const SETTINGS: &[Setting] = &[
     Setting::plain("return_origins"),
     Setting::plain("cookie_domain"),
     Setting::plain("metadata_dir"),
+    Setting::plain("second_opinion"),
     Setting::plain("session.idle"),
     Setting::plain("session.max"),
     Setting::plain("session.remember"),
@@ -414,6 +466,11 @@ const SETTINGS: &[Setting] = &[
     Setting::plain("saml.next_encryption_key"),
     Setting::plain("saml.next_encryption_certificate"),
     Setting::plain("saml.offer_encryption"),
+    Setting::plain("tokens.signing_key"),
+    Setting::plain("tokens.signing_certificate"),
+    Setting::plain("tokens.next_certificate"),
+    Setting::plain("tokens.previous_certificate"),
+    Setting::plain("outbound.allow"),
     Setting::plain("organization.name"),
     Setting::plain("organization.url"),
     Setting::plain("organization.technical_contact"),

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
-use super::LogFormat;
+use super::{LogFormat, SecondOpinion};
 
 pub(super) const SOCKET_ADDRESS: &str = "ADDRESS:PORT, such as 127.0.0.1:8080 or [::]:8080";
 
@@ -105,6 +105,20 @@ pub(super) const SWITCH: &str = "true or false";
 
 pub(super) fn switch(text: &str) -> Option<bool> {
     text.parse().ok()
+}
+
+pub(super) const SECOND_OPINION: &str = "off, audit or enforce";
+
+pub(super) const NO_SECOND_OPINION: &str =
+    "off: this program was built without the cargo feature second-opinion";
+
+pub(super) fn second_opinion(text: &str) -> Option<SecondOpinion> {
+    match text {
+        "off" => Some(SecondOpinion::Off),
+        "audit" => Some(SecondOpinion::Audit),
+        "enforce" => Some(SecondOpinion::Enforce),
+        _ => None,
+    }
 }
 
 pub(super) const ENTITY_ID: &str = "an absolute URI of at most 256 characters";

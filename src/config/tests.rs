@@ -57,6 +57,22 @@ fn nothing_set_is_a_loopback_service_with_its_own_database() {
 }
 
 #[test]
+fn a_second_opinion_is_asked_for_only_where_there_is_one() {
+    let setting = |text: &str| Place::with_file(&format!("second_opinion = \"{text}\""));
+    assert_eq!(setting("off").load().unwrap().second_opinion, SecondOpinion::Off);
+    assert!(setting("maybe").refusal().starts_with("second_opinion = \"maybe\""));
+    if cfg!(feature = "second-opinion") {
+        assert_eq!(Place::new().load().unwrap().second_opinion, SecondOpinion::Audit);
+        assert_eq!(setting("enforce").load().unwrap().second_opinion, SecondOpinion::Enforce);
+    } else {
+        assert_eq!(Place::new().load().unwrap().second_opinion, SecondOpinion::Off);
+        for asked in ["audit", "enforce"] {
+            assert!(setting(asked).refusal().ends_with("without the cargo feature second-opinion"));
+        }
+    }
+}
+
+#[test]
 fn root_keeps_its_data_where_another_account_can_reach_it() {
     let mut place = Place::new();
     place.machine.root = true;

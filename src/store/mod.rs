@@ -11,6 +11,7 @@ pub mod feed;
 pub mod identity_providers;
 pub mod legs;
 pub mod logouts;
+pub mod notifications;
 pub mod open_requests;
 pub mod outbox;
 pub mod participations;
@@ -91,4 +92,8 @@ row_id! {
 row_id! {
     /// The id of an `application` row.
     ApplicationId
+}
+row_id! {
+    /// The id of a `notification` row.
+    NotificationId
 }

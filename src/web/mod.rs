@@ -32,6 +32,7 @@ mod slo;
 mod sse;
 mod telemetry;
 mod visitor;
+mod well_known;
 
 use axum::Router;
 use axum::extract::State;
@@ -81,6 +82,8 @@ fn showing() -> Router<App> {
         .route(routes::HOME, get(home::show))
         .route(routes::METADATA, get(metadata::ours))
         .route(routes::FORWARD_AUTH, get(forward_auth::check))
+        .route(routes::DISCOVERY, get(well_known::discovery))
+        .route(routes::KEY_SET, get(well_known::key_set))
         .route(routes::HEALTH, get(health::alive))
         .route(routes::READY, get(health::ready))
         .route(assets::stylesheet_path(), get(assets::stylesheet))

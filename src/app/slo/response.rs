@@ -6,7 +6,7 @@ use super::arrival::Arrival;
 use super::{FrontReply, Refused};
 use crate::app::legs::{Affair, Move};
 use crate::app::registry::KnownIdp;
-use crate::app::{App, Fault};
+use crate::app::{App, Fault, notify};
 use crate::logout::outcome::Answer;
 use crate::logout::step::Event;
 use crate::saml::binding::Received;
@@ -54,6 +54,9 @@ pub(super) async fn response(app: &App, arrival: Arrival, received: &Received) -
             Ok(opened) => opened,
             Err(refusal) => return refused(Some(&issuer), Some(&id), refusal),
         };
+        if let Err(refusal) = app.second_opinion(&idp, response.case(), arrival.whence(&id)).await {
+            return refused(Some(&issuer), Some(&id), refusal);
+        }
         return match app.patiently(answered(app, arrival, &idp, &response, now)).await {
             Ok(Answered::Reply(reply)) => reply,
             Ok(Answered::Unasked) => refused(Some(&issuer), Some(&id), Refusal::NotRequested),
@@ -122,7 +125,8 @@ async fn answered(
     {
         return Ok(Answered::Reply(FrontReply::Send(outbound)));
     }
-    Ok(Answered::Reply(match app.destination(&affair.row, legs) {
+    let counted = notify::logout::heard(app, logout).await?;
+    Ok(Answered::Reply(match app.destination(&affair.row, legs, counted) {
         Ok(handle) => FrontReply::Page { handle },
         Err(target) => FrontReply::Return(target),
     }))

@@ -11,6 +11,8 @@ pub mod idp;
 pub mod messages;
 pub mod metadata;
 pub mod process;
+pub mod receiver;
 pub mod sse;
 pub mod story;
 pub mod xml;
+pub mod xmlenc;
