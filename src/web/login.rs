@@ -8,10 +8,9 @@ use openssl::sha::sha256;
 use crate::app::login::{self, BeginLogin, Begun, IdpChoice, LoginRefused};
 use crate::app::{App, TurnedAway, Visitor};
 use crate::saml::refusal::Refusal;
-use crate::web::cookies::Cookies;
 use crate::web::fields::{Fields, Repeated, address};
 use crate::web::pages::{Choice, Choose};
-use crate::web::{error, reply, routes};
+use crate::web::{error, reply, routes, visitor};
 
 /// `GET /saml/login?idp=&return_to=&force_authn=`.
 pub async fn begin(State(app): State<App>, visitor: Visitor, RawQuery(query): RawQuery) -> Response {
@@ -28,7 +27,7 @@ pub async fn begin(State(app): State<App>, visitor: Visitor, RawQuery(query): Ra
         }
         Ok(Begun::Send { outbound, correlation }) => {
             let mut response = reply::send(&app, &Method::GET, outbound);
-            let cookies = Cookies::new(app.settings().cookies_secure());
+            let cookies = visitor::cookies(&app);
             if let Some(cookie) = cookies.keep_correlation(correlation.as_str()) {
                 response.headers_mut().append(header::SET_COOKIE, cookie);
             }

@@ -26,6 +26,8 @@ mod cli;
 mod corpus;
 mod crash;
 mod encryption;
+mod feed;
+mod forward_auth;
 mod inspect;
 mod messages;
 mod metadata;
@@ -35,6 +37,7 @@ mod race;
 mod refusals;
 #[cfg(feature = "second-opinion")]
 mod second_opinion;
+mod session_page;
 mod slo_initiate;
 mod slo_receive;
 mod sso;
