@@ -25,6 +25,7 @@ mod cli;
 mod crash;
 mod encryption;
 mod inspect;
+mod interleavings;
 mod messages;
 mod metadata;
 mod promises;
