@@ -7,6 +7,7 @@
 pub mod acs;
 mod budget;
 pub mod health;
+mod heavy;
 pub mod idps;
 pub mod inspect;
 mod lanes;
@@ -56,7 +57,9 @@ use crate::saml::signing::{Algorithm, Signer, SigningError};
 use crate::store::sessions::Alive;
 use crate::store::{StoreError, audit, secrets};
 use budget::Budget;
+use heavy::HeavyWork;
 use lanes::Lanes;
+use login::Beginnings;
 use refusals::{Refusals, Refused};
 use registry::Registry;
 use second_opinion::LargeCases;
@@ -95,6 +98,8 @@ struct Inner {
     http: reqwest::Client,
     lanes: Lanes,
     large_cases: LargeCases,
+    heavy: HeavyWork,
+    beginnings: Beginnings,
     /// Up to which principal the worker has looked for those that can be forgotten.
     tidied_to: AtomicI64,
     /// Rings when there is something in the outbox.
@@ -174,6 +179,8 @@ impl App {
             secret,
             lanes,
             large_cases: LargeCases::default(),
+            heavy: HeavyWork::default(),
+            beginnings: Beginnings::default(),
             tidied_to: AtomicI64::new(0),
             outbox_bell: Notify::new(),
         })))

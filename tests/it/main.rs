@@ -26,6 +26,7 @@ mod crash;
 mod encryption;
 mod inspect;
 mod interleavings;
+mod limits;
 mod messages;
 mod metadata;
 mod promises;
