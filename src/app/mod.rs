@@ -60,7 +60,7 @@ use budget::Budget;
 use heavy::HeavyWork;
 use lanes::Lanes;
 use login::Beginnings;
-use refusals::{Refusals, Refused};
+use refusals::{RefusalLog, Refusals, Refused};
 use registry::Registry;
 use second_opinion::LargeCases;
 
@@ -92,6 +92,7 @@ struct Inner {
     me: Me,
     registry: Registry,
     refusals: Refusals,
+    refusal_log: RefusalLog,
     denials: Budget,
     /// What all nodes share, to seal form tokens.
     secret: [u8; 32],
@@ -162,6 +163,7 @@ impl App {
         let secret = secrets::shared(&mut conn, "forms", entropy.bytes()?).await?;
         secrets::signing_key(&mut conn, keys.signing.fingerprint(), clock.now()).await?;
         drop(conn);
+        let refusal_log = RefusalLog::new(clock.now());
         let lanes = Lanes::new(usize::try_from(database::lanes(&settings)).unwrap_or(1));
         Ok(Self(Arc::new(Inner {
             http: crate::outbox::deliver::client()?,
@@ -175,6 +177,7 @@ impl App {
             me,
             registry,
             refusals: Refusals::default(),
+            refusal_log,
             denials: Budget::new(DENIALS.0, DENIALS.1),
             secret,
             lanes,
@@ -288,9 +291,15 @@ impl App {
         })
     }
 
-    /// Logs a refusal and counts it for the audit; gives the name under which the log has it.
+    /// Counts a refusal for the audit and logs it, as long as they do not come in floods; gives the
+    /// name under which the log has it.
     fn refuse(&self, refused: &Refused<'_>) -> String {
-        let incident = self.incident();
+        let (incident, now) = (self.incident(), self.now());
+        self.0.refusals.note(refused, now);
+        let Some(unwritten) = self.0.refusal_log.may_write(now) else { return incident };
+        if unwritten > 0 {
+            tracing::warn!(unwritten, "refusals came too fast to log each; the audit has their number");
+        }
         tracing::info!(
             incident,
             endpoint = refused.endpoint,
@@ -302,7 +311,6 @@ impl App {
             "refused: {}",
             refused.detail
         );
-        self.0.refusals.note(refused, self.now());
         incident
     }
 

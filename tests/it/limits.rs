@@ -18,7 +18,7 @@ async fn exhaust(app: &TestApp, source: &str) -> usize {
             assert!(reply.header("retry-after").is_some() && !reply.body.contains("SAMLRequest"));
             return begun;
         }
-        assert_eq!(reply.status, 303, "{}", reply.body);
+        assert_eq!(reply.status, 302, "{}", reply.body);
     }
     panic!("no limit");
 }
@@ -31,9 +31,9 @@ async fn sign_ins_that_begin_are_limited_for_each_source_and_not_for_others() {
     assert_eq!(app.count("select count(*) from open_request").await, 300, "and no work after that");
     app.assert_audited("limit").await;
     // Nobody else is locked out, and the source itself not for long.
-    assert_eq!(begin(&app, "192.0.2.8").await.status, 303);
+    assert_eq!(begin(&app, "192.0.2.8").await.status, 302);
     app.advance(TimeDelta::seconds(1));
-    assert_eq!(begin(&app, "192.0.2.7").await.status, 303);
+    assert_eq!(begin(&app, "192.0.2.7").await.status, 302);
     app.done().await;
 }
 
@@ -43,7 +43,7 @@ async fn where_sources_cannot_be_told_apart_nobody_is_refused() {
     let app = TestApp::start_with(&[("SIGNOFF_BASE_URL", "https://sp.example")]).await;
     app.idp("idp-a", &RSA_A).await;
     for _ in 0..320 {
-        assert_eq!(begin(&app, "192.0.2.7").await.status, 303);
+        assert_eq!(begin(&app, "192.0.2.7").await.status, 302);
     }
     app.done().await;
 }
