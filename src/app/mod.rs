@@ -13,6 +13,7 @@ pub mod deliveries;
 pub mod feed;
 pub mod forward_auth;
 pub mod health;
+mod heavy;
 pub mod idps;
 pub mod inspect;
 mod lanes;
@@ -71,10 +72,12 @@ use crate::saml::signing::{Algorithm, Signer, SigningError};
 use crate::store::sessions::Alive;
 use crate::store::{StoreError, audit, secrets};
 use budget::Budget;
+use heavy::HeavyWork;
 use lanes::Lanes;
+use login::Beginnings;
 use lookout::Lookout;
 use origins::Origins;
-use refusals::{Refusals, Refused};
+use refusals::{RefusalLog, Refusals, Refused};
 use registry::Registry;
 use second_opinion::LargeCases;
 
@@ -111,6 +114,7 @@ struct Inner {
     me: Me,
     registry: Registry,
     refusals: Refusals,
+    refusal_log: RefusalLog,
     denials: Budget,
     /// How much the API may be asked.
     limits: tokens::Limits,
@@ -119,6 +123,8 @@ struct Inner {
     http: reqwest::Client,
     lanes: Lanes,
     large_cases: LargeCases,
+    heavy: HeavyWork,
+    beginnings: Beginnings,
     /// Up to which principal the worker has looked for those that can be forgotten.
     tidied_to: AtomicI64,
     /// Rings when there is something in the outbox.
@@ -198,6 +204,7 @@ impl App {
         secrets::signing_key(&mut conn, keys.signing.fingerprint(), clock.now()).await?;
         drop(conn);
         let limits = tokens::Limits::new(settings.api.requests_per_minute);
+        let refusal_log = RefusalLog::new(clock.now());
         let lanes = Lanes::new(usize::try_from(database::lanes(&settings)).unwrap_or(1));
         let guard = Guard::new(settings.outbound_allow.clone(), settings.base_url.is_loopback());
         let notifier = Notifier::new(guard, CONNECTIONS_KEPT)?;
@@ -214,11 +221,14 @@ impl App {
             me,
             registry,
             refusals: Refusals::default(),
+            refusal_log,
             denials: Budget::new(DENIALS.0, DENIALS.1),
             limits,
             secret,
             lanes,
             large_cases: LargeCases::default(),
+            heavy: HeavyWork::default(),
+            beginnings: Beginnings::default(),
             tidied_to: AtomicI64::new(0),
             outbox_bell: Notify::new(),
             notifier,
@@ -343,9 +353,15 @@ impl App {
         })
     }
 
-    /// Logs a refusal and counts it for the audit; gives the name under which the log has it.
+    /// Counts a refusal for the audit and logs it, as long as they do not come in floods; gives the
+    /// name under which the log has it.
     fn refuse(&self, refused: &Refused<'_>) -> String {
-        let incident = self.incident();
+        let (incident, now) = (self.incident(), self.now());
+        self.0.refusals.note(refused, now);
+        let Some(unwritten) = self.0.refusal_log.may_write(now) else { return incident };
+        if unwritten > 0 {
+            tracing::warn!(unwritten, "refusals came too fast to log each; the audit has their number");
+        }
         tracing::info!(
             incident,
             endpoint = refused.endpoint,
@@ -357,7 +373,6 @@ impl App {
             "refused: {}",
             refused.detail
         );
-        self.0.refusals.note(refused, self.now());
         incident
     }
 

@@ -1,7 +1,7 @@
 //! Sign-in, first half: the person is sent to an identity provider.
 
 use axum::extract::{RawQuery, State};
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use openssl::sha::sha256;
 
@@ -65,6 +65,10 @@ fn refusal(app: &App, visitor: &Visitor, query: &str, refused: LoginRefused) -> 
             let text = "Signing in is not possible at the moment. Please try again in a minute.";
             return error::refused(refused.status(), text, None, None);
         }
+        LoginRefused::TooMany => (
+            "limit",
+            "Very many people are signing in from where you are. Please try again in a few seconds.",
+        ),
         LoginRefused::Unknown => {
             (Refusal::IssuerUnknown.rule(), "We do not know the identity provider that this link names.")
         }
@@ -83,7 +87,11 @@ fn refusal(app: &App, visitor: &Visitor, query: &str, refused: LoginRefused) -> 
         digest: sha256(query.as_bytes()),
         why: &refused,
     };
-    error::turned_away(app, refused.status(), text, &turned)
+    let mut response = error::turned_away(app, refused.status(), text, &turned);
+    if refused == LoginRefused::TooMany {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    }
+    response
 }
 
 #[cfg(test)]

@@ -29,6 +29,8 @@ mod encryption;
 mod feed;
 mod forward_auth;
 mod inspect;
+mod interleavings;
+mod limits;
 mod messages;
 mod metadata;
 mod notify;
