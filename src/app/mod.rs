@@ -49,6 +49,7 @@ use crate::config::Settings;
 use crate::database;
 use crate::entropy::{Entropy, EntropyError};
 use crate::keys::KeyRing;
+use crate::saml::binding::Received;
 use crate::saml::encryption::DecryptionKeys;
 use crate::saml::names::{EntityId, Location, MessageId, NameError};
 use crate::saml::signing::{Algorithm, Signer, SigningError};
@@ -57,7 +58,7 @@ use crate::store::{StoreError, audit, secrets};
 use budget::Budget;
 use lanes::Lanes;
 use refusals::{Refusals, Refused};
-use registry::Registry;
+use registry::{KnownIdp, Registry};
 
 /// The path of the assertion consumer service.
 pub const ACS_PATH: &str = "/saml/acs";
@@ -70,6 +71,10 @@ pub const SOAP_PATH: &str = "/saml/slo/soap";
 const DATABASE_PATIENCE: Duration = Duration::from_secs(3);
 /// Signed denials for each claimed issuer: so many at once, and so many a second after that.
 const DENIALS: (u32, f64) = (20, 2.0);
+/// Messages logged whole for each claimed issuer for which that is switched on: as above.
+const DEBUGGED: (u32, f64) = (100, 5.0);
+/// The most characters of such a message.
+const LONGEST_DEBUGGED: usize = 16 * 1024;
 
 /// The application: everything a story needs. Cheap to clone, one per process.
 #[derive(Clone)]
@@ -88,6 +93,7 @@ struct Inner {
     registry: Registry,
     refusals: Refusals,
     denials: Budget,
+    debugged: Budget,
     /// What all nodes share, to seal form tokens.
     secret: [u8; 32],
     http: reqwest::Client,
@@ -168,6 +174,7 @@ impl App {
             registry,
             refusals: Refusals::default(),
             denials: Budget::new(DENIALS.0, DENIALS.1),
+            debugged: Budget::new(DEBUGGED.0, DEBUGGED.1),
             secret,
             lanes,
             tidied_to: AtomicI64::new(0),
@@ -300,6 +307,21 @@ impl App {
         );
         self.0.refusals.note(refused, self.now());
         incident
+    }
+
+    /// Logs a message whole, if that is switched on for the identity provider it claims to be from.
+    /// Anybody can claim that, so how much and how often is bounded.
+    fn debug_message(&self, idp: &KnownIdp, received: &Received) {
+        if idp.policy.debug_messages && self.0.debugged.take(idp.entity_id.as_str(), self.now()) {
+            let body: String = received.octets.chars().take(LONGEST_DEBUGGED).collect();
+            tracing::warn!(
+                idp = idp.slug,
+                binding = received.binding.as_str(),
+                ?body,
+                "debug_messages is on for this identity provider: its message stands here as it came, people's \
+                 names and all; switch it off again as soon as you can"
+            );
+        }
     }
 
     /// Logs a fault of ours, with all its causes; gives the name under which the log has it.

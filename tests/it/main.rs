@@ -39,4 +39,5 @@ mod stories;
 mod support;
 mod switches;
 mod validation;
+mod web;
 mod wrapping;

@@ -35,9 +35,11 @@ pub(super) async fn response(app: &App, arrival: Arrival, received: &Received) -
         let (issuer, id) = (unopened.issuer().clone(), unopened.id().clone());
         let opened = match snapshot.find(issuer.as_str()).cloned() {
             None => Err(Refusal::IssuerUnknown),
-            Some(idp) => unopened
-                .open(&idp.keys, Some(&app.0.me.slo), &idp.limits, now)
-                .map(|response| (idp, response)),
+            Some(idp) => {
+                app.debug_message(&idp, received);
+                let opened = unopened.open(&idp.keys, Some(&app.0.me.slo), &idp.limits, now);
+                opened.map(|response| (idp, response))
+            }
         };
         let renewal = match &opened {
             Ok(_) => false,
