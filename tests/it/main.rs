@@ -22,6 +22,11 @@ mod binding_post;
 mod binding_redirect;
 mod binding_soap;
 mod cli;
+#[expect(
+    clippy::too_many_lines,
+    clippy::type_complexity,
+    reason = "a list of cases is as long as it is, with one column for each thing that differs"
+)]
 mod corpus;
 mod crash;
 mod encryption;
@@ -31,6 +36,7 @@ mod metadata;
 mod promises;
 mod race;
 mod refusals;
+mod secrecy;
 mod slo_initiate;
 mod slo_receive;
 mod sso;

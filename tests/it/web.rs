@@ -7,12 +7,11 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 
 use crate::support::app::TestApp;
-use crate::support::browser::{Browser, From, forms, path_of, tags};
+use crate::support::browser::{From, forms, path_of, tags};
 use crate::support::dsig::{Hex, RSA_A, RSA_ATTACKER, RSA_B, percent};
 use crate::support::http::{HttpReply, send};
 use crate::support::idp::Idp;
 use crate::support::messages::{Name, Signed, envelope};
-use crate::support::process::Site;
 use crate::support::story::{
     ACS, INDEX, SLO, SOAP_PATH, Scene, Via, get_query, post_body, post_soap, send_request,
 };
@@ -46,7 +45,16 @@ struct Look {
 
 impl Look {
     fn of(what: &'static str, status: u16, reply: HttpReply) -> Self {
-        Self { what, reply, status, kept: Kept::Never, framable: false, leaves: false, submits: false, cookie: None }
+        Self {
+            what,
+            reply,
+            status,
+            kept: Kept::Never,
+            framable: false,
+            leaves: false,
+            submits: false,
+            cookie: None,
+        }
     }
 
     fn at_slo(self) -> Self {
@@ -92,13 +100,18 @@ impl Look {
         assert_eq!(all.len(), 1, "{what}: one policy");
         let directives: Vec<Vec<&str>> =
             all[0].split(';').map(|directive| directive.split_whitespace().collect()).collect();
-        let directive = |name: &str| directives.iter().find(|words| words[0] == name).map(|words| &words[1..]);
+        let directive =
+            |name: &str| directives.iter().find(|words| words[0] == name).map(|words| &words[1..]);
         assert!(!all[0].contains("unsafe") && !all[0].contains('*'), "{what}: {}", all[0]);
         assert_eq!(directive("default-src"), Some(&["'none'"][..]), "{what}");
         assert_eq!(directive("base-uri"), Some(&["'none'"][..]), "{what}");
         let ancestors = directive("frame-ancestors").unwrap();
         if self.framable {
-            assert_eq!(ancestors, ["'self'", "https://idp-a.example", "https://idp-b.example"], "SLO-32 {what}");
+            assert_eq!(
+                ancestors,
+                ["'self'", "https://idp-a.example", "https://idp-b.example"],
+                "SLO-32 {what}"
+            );
         } else {
             assert_eq!(ancestors, ["'none'"], "SLO-32 {what}");
         }
@@ -129,7 +142,10 @@ impl Look {
         assert_eq!(reply.header("pragma"), Some("no-cache"), "BIND-21 {what}");
         assert!(reply.header("etag").is_none() && reply.header("last-modified").is_none(), "BIND-21 {what}");
         if self.kept == Kept::NeverOverSoap {
-            assert!(cache.contains("must-revalidate") && cache.contains("private"), "BIND-30 {what}: {cache}");
+            assert!(
+                cache.contains("must-revalidate") && cache.contains("private"),
+                "BIND-30 {what}: {cache}"
+            );
         }
     }
 
@@ -140,7 +156,10 @@ impl Look {
             None => assert!(set.is_empty(), "{what}: {set:?}"),
             Some(name) => {
                 assert_eq!(set.len(), 1, "{what}: {set:?}");
-                assert!(set[0].starts_with(&format!("{name}=")) && set[0].contains("; HttpOnly"), "{what}: {set:?}");
+                assert!(
+                    set[0].starts_with(&format!("{name}=")) && set[0].contains("; HttpOnly"),
+                    "{what}: {set:?}"
+                );
             }
         }
     }
@@ -149,12 +168,17 @@ impl Look {
     fn check_page(&self) {
         let Self { what, reply, .. } = self;
         for (name, attributes) in tags(&reply.body) {
-            assert!(name != "style" && name != "iframe" && name != "object" && name != "base", "{what}: {name}");
+            assert!(
+                name != "style" && name != "iframe" && name != "object" && name != "base",
+                "{what}: {name}"
+            );
             assert!(name != "script" || self.submits, "{what}: a script");
             for (key, value) in attributes {
                 assert!(!key.starts_with("on") && key != "style", "{what}: {key}={value}");
                 assert!(!value.trim().to_ascii_lowercase().starts_with("javascript:"), "{what}: {value}");
-                if matches!(name.as_str(), "link" | "img" | "script") && matches!(key.as_str(), "href" | "src") {
+                if matches!(name.as_str(), "link" | "img" | "script")
+                    && matches!(key.as_str(), "href" | "src")
+                {
                     assert!(value.starts_with('/') && !value.starts_with("//"), "{what}: {value}");
                 }
             }
@@ -183,7 +207,8 @@ async fn every_answer_of_every_route_carries_the_headers() {
     let home = alice.get("/").await;
     let asset = |suffix: &str| {
         let all = tags(&home.body);
-        let found = all.iter().flat_map(|(_, attributes)| attributes).find(|(_, value)| value.ends_with(suffix));
+        let found =
+            all.iter().flat_map(|(_, attributes)| attributes).find(|(_, value)| value.ends_with(suffix));
         found.unwrap().1.clone()
     };
     let mut looks = vec![
@@ -206,8 +231,13 @@ async fn every_answer_of_every_route_carries_the_headers() {
         Look::of("unknown idp", 404, get("/saml/login?idp=nobody").await),
         Look::of("login twice", 400, get("/saml/login?idp=a&idp=b").await),
         Look::of("HEAD at login", 405, method("HEAD", "/saml/login?idp=idp-a").await),
-        Look::of("prefetch of login", 403, send(&at, "GET", "/saml/login?idp=idp-a", &[("Sec-Purpose", "prefetch")], None).await),
-        Look::of("to the idp", 302, scene.app.browser().get("/saml/login?idp=idp-a").await).setting("signoff_login"),
+        Look::of(
+            "prefetch of login",
+            403,
+            send(&at, "GET", "/saml/login?idp=idp-a", &[("Sec-Purpose", "prefetch")], None).await,
+        ),
+        Look::of("to the idp", 302, scene.app.browser().get("/saml/login?idp=idp-a").await)
+            .setting("signoff_login"),
         Look::of("GET of the ACS", 405, get(ACS).await),
         Look::of("garbage at the ACS", 400, post_body(&at, ACS, "SAMLResponse=%00").await),
         Look::of("nothing at the ACS", 400, post_body(&at, ACS, "").await),
@@ -225,8 +255,18 @@ async fn every_answer_of_every_route_carries_the_headers() {
         Look::of("logout, asked", 200, alice.get("/logout").await).leaving(),
         Look::of("logout without the token", 403, alice.submit("/logout", &[("csrf", "x")]).await),
         Look::of("logout twice", 400, alice.submit("/logout", &[("csrf", "x"), ("csrf", "y")]).await),
-        Look::of("logout from a frame", 403, alice.request("POST", "/logout", &[("Sec-Fetch-Dest", "iframe")], Some(b""), From::Here).await),
-        Look::of("logout from elsewhere", 403, alice.request("POST", "/logout", &[("Origin", "https://evil.example")], Some(b""), From::Here).await),
+        Look::of(
+            "logout from a frame",
+            403,
+            alice.request("POST", "/logout", &[("Sec-Fetch-Dest", "iframe")], Some(b""), From::Here).await,
+        ),
+        Look::of(
+            "logout from elsewhere",
+            403,
+            alice
+                .request("POST", "/logout", &[("Origin", "https://evil.example")], Some(b""), From::Here)
+                .await,
+        ),
         Look::of("a result of nothing", 404, get("/logout/AAAAAAAAAAAAAAAAAAAAAA").await),
         Look::of("a result that is none", 404, get("/logout/x").await),
     ];
@@ -243,12 +283,28 @@ async fn messages(scene: &Scene, other: &Idp) -> Vec<Look> {
     let mut looks = Vec::new();
     let right = |via| scene.request(via);
     let unsigned = |via| scene.request(via).xml();
-    looks.push(Look::of("denied by redirect", 302, get_query(at, SLO, scene.idp.redirect("SAMLRequest", &unsigned(Via::Redirect), None).split('&').next().unwrap()).await).at_slo());
-    looks.push(Look::of("denied over SOAP", 200, post_soap(at, &envelope(&unsigned(Via::Soap))).await).over_soap());
+    looks.push(
+        Look::of(
+            "denied by redirect",
+            302,
+            get_query(
+                at,
+                SLO,
+                scene.idp.redirect("SAMLRequest", &unsigned(Via::Redirect), None).split('&').next().unwrap(),
+            )
+            .await,
+        )
+        .at_slo(),
+    );
+    looks.push(
+        Look::of("denied over SOAP", 200, post_soap(at, &envelope(&unsigned(Via::Soap))).await).over_soap(),
+    );
     let mut stranger = right(Via::Soap);
     stranger.issuer.as_mut().unwrap().value.push('x');
     looks.push(Look::of("unknown over SOAP", 403, scene.send(Via::Soap, &stranger).await.reply).over_soap());
-    looks.push(Look::of("unknown by redirect", 403, scene.send(Via::Redirect, &stranger).await.reply).at_slo());
+    looks.push(
+        Look::of("unknown by redirect", 403, scene.send(Via::Redirect, &stranger).await.reply).at_slo(),
+    );
 
     // Signing in, and the page that says how it went.
     let bob = scene.app.browser();
@@ -257,14 +313,17 @@ async fn messages(scene: &Scene, other: &Idp) -> Vec<Look> {
     let mut wrong = response.clone();
     wrong.signed = Signed::Nothing;
     looks.push(Look::of("an unsigned Response", 400, bob.bring(&wrong.signed(&RSA_A), None).await));
-    looks.push(Look::of("signed in", 303, bob.bring(&response.signed(&RSA_A), None).await).setting("signoff"));
+    looks
+        .push(Look::of("signed in", 303, bob.bring(&response.signed(&RSA_A), None).await).setting("signoff"));
     let started = bob.sign_out().await;
     let asked = scene.idp.sp.read_front(&started);
     looks.push(Look::of("to the idp for logout", 303, started));
     let answer = scene.idp.logout_response(&asked, &["Success"]);
     let mut foreign = answer.clone();
     foreign.in_response_to = Some("_x".to_owned());
-    looks.push(Look::of("an answer to nothing", 400, bob.bring_answer(&scene.idp, &foreign, None).await).at_slo());
+    looks.push(
+        Look::of("an answer to nothing", 400, bob.bring_answer(&scene.idp, &foreign, None).await).at_slo(),
+    );
     let done = bob.bring_answer(&scene.idp, &answer, None).await;
     let page = done.location().to_owned();
     looks.push(Look::of("logout done", 302, done).at_slo());
@@ -275,18 +334,37 @@ async fn messages(scene: &Scene, other: &Idp) -> Vec<Look> {
     let carol = scene.app.browser();
     let form = carol.get("/saml/login?idp=idp-b").await;
     let again = scene.app.browser().get("/saml/login?idp=idp-b").await;
-    assert_ne!(form.header("content-security-policy"), again.header("content-security-policy"), "a nonce is used once");
+    assert_ne!(
+        form.header("content-security-policy"),
+        again.header("content-security-policy"),
+        "a nonce is used once"
+    );
     looks.push(Look::of("to the idp by POST", 200, form).submitting().setting("signoff_login"));
     let name = Name::email("carol@example.org");
     let dave = scene.app.browser();
     dave.arrive(other, &name, "c").await;
     looks.push(Look::of("to the idp for logout by POST", 200, dave.sign_out().await).submitting());
     let request = other.logout_request(&name, &["c"]);
-    looks.push(Look::of("an answer by POST", 200, send_request(at, other, Via::Post, &request, Some("r")).await.reply).at_slo().submitting());
+    looks.push(
+        Look::of(
+            "an answer by POST",
+            200,
+            send_request(at, other, Via::Post, &request, Some("r")).await.reply,
+        )
+        .at_slo()
+        .submitting(),
+    );
 
-    looks.push(Look::of("Success by redirect", 302, scene.send(Via::Redirect, &right(Via::Redirect)).await.reply).at_slo());
-    looks.push(Look::of("Success to a POST", 303, scene.send(Via::Post, &right(Via::Post)).await.reply).at_slo());
-    looks.push(Look::of("Success over SOAP", 200, scene.send(Via::Soap, &right(Via::Soap)).await.reply).over_soap());
+    looks.push(
+        Look::of("Success by redirect", 302, scene.send(Via::Redirect, &right(Via::Redirect)).await.reply)
+            .at_slo(),
+    );
+    looks.push(
+        Look::of("Success to a POST", 303, scene.send(Via::Post, &right(Via::Post)).await.reply).at_slo(),
+    );
+    looks.push(
+        Look::of("Success over SOAP", 200, scene.send(Via::Soap, &right(Via::Soap)).await.reply).over_soap(),
+    );
     looks
 }
 
@@ -308,7 +386,11 @@ async fn answers_without_a_database_carry_the_headers_as_well() {
         Look::of("Responder", 303, scene.send(Via::Post, &request).await.reply).at_slo(),
     ] {
         look.check();
-        assert!(!look.reply.body.contains("sqlx") && !look.reply.body.contains("error returned"), "{}", look.reply.body);
+        assert!(
+            !look.reply.body.contains("sqlx") && !look.reply.body.contains("error returned"),
+            "{}",
+            look.reply.body
+        );
     }
     scene.app.database.reopen().await;
     scene.done().await;
@@ -322,10 +404,10 @@ async fn val_22_a_panic_is_a_page_with_a_reference_and_all_headers() {
         .route("/boom", get(async || -> &'static str { panic!("a secret: {INDEX}") }))
         .route("/saml/slo", get(async || -> &'static str { panic!("a secret: {INDEX}") }))
         .route("/fine", get(async || "fine"));
-    let router = signoff::web::guarded(scene.app.app.clone(), routes);
+    let service = signoff::web::guarded(scene.app.app.clone(), routes);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let authority = listener.local_addr().unwrap().to_string();
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    tokio::spawn(async move { axum::serve(listener, service).await });
     let get = async |path: &str| send(&authority, "GET", path, &[], None).await;
     for look in [
         Look::of("a panic", 500, get("/boom").await),
@@ -388,7 +470,8 @@ async fn f_30_no_return_target_leads_elsewhere_in_any_spelling() {
     let here = |way: &str, target: &str, location: &str| {
         let base = url::Url::parse(&app.base_url).unwrap();
         let to = base.join(location).unwrap();
-        let allowed = to.origin() == base.origin() || to.origin().ascii_serialization() == "https://app.example";
+        let allowed =
+            to.origin() == base.origin() || to.origin().ascii_serialization() == "https://app.example";
         assert!(allowed, "{way}: {target:?} led to {location:?}");
         assert!(location.is_ascii() && !location.contains(['\r', '\n', '\t', '\\']), "{way}: {location:?}");
     };
@@ -397,7 +480,8 @@ async fn f_30_no_return_target_leads_elsewhere_in_any_spelling() {
         let encoded = percent(target, Hex::Upper);
         // On the way in.
         let browser = app.browser();
-        let begun = idp.sp.read_front(&browser.get(&format!("/saml/login?idp=idp-a&return_to={encoded}")).await);
+        let begun =
+            idp.sp.read_front(&browser.get(&format!("/saml/login?idp=idp-a&return_to={encoded}")).await);
         let response = idp.response(Some(begun.id()), &name, INDEX).signed(idp.key);
         let reply = browser.bring(&response, begun.relay_state.as_deref()).await;
         assert_eq!(reply.status, 303, "{target:?}");
@@ -408,7 +492,10 @@ async fn f_30_no_return_target_leads_elsewhere_in_any_spelling() {
             let form = forms(&page.body).into_iter().find(|form| form.field("csrf").is_some()).unwrap();
             let scope = [("scope", "local")];
             let fields = form.with(if local { &scope } else { &[] });
-            assert_eq!(form.field("return_to"), Some(target.as_str()).filter(|_| !target.contains('\u{0}')).or(form.field("return_to")));
+            assert_eq!(
+                form.field("return_to"),
+                Some(target.as_str()).filter(|_| !target.contains('\u{0}')).or(form.field("return_to"))
+            );
             let mut reply = browser.submit(path_of(&form.action), &fields).await;
             if !local {
                 let asked = idp.sp.read_front(&reply);
@@ -435,7 +522,9 @@ async fn f_41_no_logout_token_is_taken_unless_it_is_proved() {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD as JOSE;
     let scene = Scene::new().await;
     let claims = r#"{"iss":"https://tenant.example/","sub":"alice@example.org","aud":"client","iat":1795435200,"exp":1795435320,"jti":"1","events":{"http://schemas.openid.net/event/backchannel-logout":{}}}"#;
-    for header in [r#"{"alg":"none"}"#, r#"{"alg":"HS256","typ":"logout+jwt"}"#, r#"{"alg":"RS256","kid":"x"}"#] {
+    for header in
+        [r#"{"alg":"none"}"#, r#"{"alg":"HS256","typ":"logout+jwt"}"#, r#"{"alg":"RS256","kid":"x"}"#]
+    {
         let token = format!("{}.{}.", JOSE.encode(header), JOSE.encode(claims));
         for token in [token.clone(), format!("{token}AAAA"), String::new()] {
             let body = form(&[("logout_token", &token)]);
@@ -465,7 +554,9 @@ async fn val_20_a_denial_is_the_same_for_people_who_exist_and_who_do_not() {
                         let query = scene.idp.redirect("SAMLRequest", &request.xml(), None);
                         query.split('&').next().unwrap().to_owned()
                     }
-                    (Via::Redirect, true) => scene.idp.query("SAMLRequest").signed(&request.xml(), &RSA_ATTACKER),
+                    (Via::Redirect, true) => {
+                        scene.idp.query("SAMLRequest").signed(&request.xml(), &RSA_ATTACKER)
+                    }
                     (_, false) => request.xml(),
                     (_, true) => request.signed(&RSA_ATTACKER),
                 };
@@ -499,113 +590,4 @@ fn sso_06_plain_http_is_for_loopback_only() {
         machine.variables.push(("SIGNOFF_BASE_URL".to_owned(), base.to_owned()));
         assert_eq!(Settings::load(&Flags::default(), &machine).is_ok(), taken, "{base}");
     }
-}
-
-/// Everything that must never be written down, from a story in which all goes wrong that can.
-async fn story(site: &Site, authority: &str, idp: &Idp) -> Vec<String> {
-    let name = Name::email("very-secret-name@example.org");
-    let browser = || Browser::new(authority);
-    let alice = browser();
-    let begun = alice.begin_sign_in(idp).await;
-    let correlation = alice.cookie("signoff_login").unwrap().value;
-    let response = idp.response(Some(begun.id()), &name, "secret-index");
-    let mut unsigned = response.clone();
-    unsigned.signed = Signed::Nothing;
-    alice.bring(&unsigned.signed(idp.key), begun.relay_state.as_deref()).await;
-    alice.bring(&response.signed(&RSA_ATTACKER), begun.relay_state.as_deref()).await;
-    alice.bring("<secret-markup", None).await;
-    let signed_in = alice.bring(&response.signed(idp.key), begun.relay_state.as_deref()).await;
-    assert_eq!(signed_in.status, 303, "{}", signed_in.body);
-    alice.bring(&response.signed(idp.key), begun.relay_state.as_deref()).await;
-    let cookie = alice.cookie("signoff").unwrap().value;
-    for via in Via::ALL {
-        let mut request = idp.logout_request(&name, &["another-secret-index"]);
-        if via == Via::Soap {
-            request.destination = Some(idp.sp.soap.clone());
-        }
-        send_request(authority, idp, via, &request, Some("secret-relay")).await;
-        request.destination = Some("https://secret-destination.example".to_owned());
-        send_request(authority, idp, via, &request, Some("secret-relay")).await;
-        request.identifier = "<secret-element></secret-element>".to_owned();
-        send_request(authority, idp, via, &request, Some("secret-relay")).await;
-    }
-    get_query(authority, SLO, "SAMLRequest=secret-garbage&RelayState=secret-relay").await;
-    browser().get("/saml/login?idp=secret-slug&return_to=/secret-target").await;
-    let form = alice.logout_form(Some("/secret-target")).await;
-    let csrf = form.field("csrf").unwrap().to_owned();
-    alice.submit("/logout", &[("csrf", "secret-token")]).await;
-    let asked = idp.sp.read_front(&alice.submit(path_of(&form.action), &form.with(&[])).await);
-    let mut answer = idp.logout_response(&asked, &["Responder"]);
-    answer.status_message = Some("secret-status-message".to_owned());
-    let page = alice.follow(alice.bring_answer(idp, &answer, asked.relay_state.as_deref()).await).await;
-    assert!(page.status < 500, "{}", page.body);
-    let handle = format!("/logout/{}", "A".repeat(22));
-    browser().get(&handle).await;
-    let key = std::fs::read_to_string(site.directory.path().join("ours.key")).unwrap();
-    let mut secrets = vec![cookie, correlation, csrf, key.lines().nth(3).unwrap().to_owned(), "A".repeat(22)];
-    secrets.extend(begun.relay_state.clone());
-    secrets
-}
-
-/// SLO-55, SLO-56: neither names nor messages nor secrets stand in log or audit, at any level.
-#[tokio::test]
-async fn slo_56_log_and_audit_of_a_whole_story_name_nobody() {
-    let mut site = Site::new().await;
-    site.set("SIGNOFF_LOG", "trace");
-    let service = site.serve();
-    let idp = site.idp(&service, "idp-a", &RSA_A).await;
-    let mut secrets = story(&site, &service.authority, &idp).await;
-    secrets.extend(
-        ["secret-", "SAMLRequest=", "SAMLResponse=", "<saml", "nameid-format", "PRIVATE KEY", "PHNhbWxw"].map(str::to_owned),
-    );
-    service.signal("TERM");
-    assert_eq!(service.wait(), 0);
-    let log = std::fs::read_to_string(site.directory.path().join("serve.log")).unwrap();
-    assert!(log.contains("VAL-08") && log.contains("SSO-07"), "there is a log of refusals: {log}");
-    let pool = site.database().pool(1).await;
-    let audit: Vec<String> =
-        sqlx::query_scalar("select audit::text from audit").fetch_all(&pool).await.unwrap();
-    let audit = audit.join("\n");
-    assert!(audit.contains("VAL-08") && audit.contains("SSO-07") && audit.contains("accepted"), "{audit}");
-    for secret in &secrets {
-        for (what, text) in [("log", &log), ("audit", &audit)] {
-            let line = text.lines().find(|line| line.contains(secret.as_str()));
-            assert!(line.is_none(), "{secret} is in the {what}: {line:?}");
-        }
-    }
-    pool.close().await;
-    site.database().drop().await;
-}
-
-/// The one way by which a message gets into the log: a switch for one identity provider.
-#[tokio::test]
-async fn debug_messages_logs_what_one_identity_provider_sends_and_nothing_of_others() {
-    let site = Site::new().await;
-    let service = site.serve();
-    let idp = site.idp(&service, "idp-a", &RSA_A).await;
-    let other = site.idp(&service, "idp-b", &RSA_B).await;
-    site.run(&["idp", "set", "idp-a", "debug_messages=true"]).good();
-    let shown = site.run(&["idp", "show", "idp-a"]).good();
-    assert!(shown.contains("debug_messages"), "{shown}");
-    // The node hears of the switch when it looks; a new message of an unknown issuer makes it look.
-    let mut stranger = idp.logout_request(&Name::bare("x"), &[]);
-    stranger.issuer.as_mut().unwrap().value = "https://nobody.example".to_owned();
-    send_request(&service.authority, &idp, Via::Post, &stranger, None).await;
-    for (from, who) in [(&idp, "debugged-person"), (&other, "private-person")] {
-        let request = from.logout_request(&Name::email(who), &["x"]);
-        for via in Via::FRONT {
-            send_request(&service.authority, from, via, &request, None).await;
-        }
-    }
-    let browser = Browser::new(&service.authority);
-    let mut response = idp.response(None, &Name::email("debugged-at-the-acs"), "x");
-    response.signed = Signed::Nothing;
-    browser.bring(&response.signed(&RSA_A), None).await;
-    let log = service.log();
-    for (who, there) in [("debugged-person", true), ("debugged-at-the-acs", true), ("private-person", false)] {
-        assert_eq!(log.contains(who), there, "{who}: {log}");
-    }
-    let line = log.lines().find(|line| line.contains("debugged-person")).unwrap();
-    assert!(line.contains("WARN") && line.contains("debug_messages"), "{line}");
-    site.database().drop().await;
 }

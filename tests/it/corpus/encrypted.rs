@@ -26,13 +26,38 @@ pub fn cases() -> Vec<Case> {
 fn unfit() -> Vec<(&'static [&'static str], String, Sealing<'static>, bool)> {
     let to = Sealing::of(&PRESENT);
     let mut all = vec![
-        (&["SLO-28", "SSO-21"][..], "encrypted to somebody else".to_owned(), Sealing { to: &RSA_B, ..to }, false),
+        (
+            &["SLO-28", "SSO-21"][..],
+            "encrypted to somebody else".to_owned(),
+            Sealing { to: &RSA_B, ..to },
+            false,
+        ),
         (&["VAL-14", "SLO-28", "SSO-21"], "RSA 1.5".to_owned(), Sealing { transport: RSA_1_5, ..to }, true),
-        (&["VAL-14", "SLO-28", "SSO-21"], "RSA 1.5 beside".to_owned(), Sealing { transport: RSA_1_5, placed: Placed::Beside, ..to }, true),
+        (
+            &["VAL-14", "SLO-28", "SSO-21"],
+            "RSA 1.5 beside".to_owned(),
+            Sealing { transport: RSA_1_5, placed: Placed::Beside, ..to },
+            true,
+        ),
         (&["VAL-14", "SLO-28", "SSO-21"], "3DES".to_owned(), Sealing { cipher: TRIPLE_DES, ..to }, true),
-        (&["F-29", "VAL-22"], "a wrapped key of zeros".to_owned(), Sealing { wrapped: Some(&[0; 256]), ..to }, false),
-        (&["F-29", "VAL-22"], "a wrapped key of ones".to_owned(), Sealing { wrapped: Some(&[0xff; 256]), ..to }, false),
-        (&["F-29", "VAL-22"], "a wrapped key of one octet".to_owned(), Sealing { wrapped: Some(&[1]), ..to }, true),
+        (
+            &["F-29", "VAL-22"],
+            "a wrapped key of zeros".to_owned(),
+            Sealing { wrapped: Some(&[0; 256]), ..to },
+            false,
+        ),
+        (
+            &["F-29", "VAL-22"],
+            "a wrapped key of ones".to_owned(),
+            Sealing { wrapped: Some(&[0xff; 256]), ..to },
+            false,
+        ),
+        (
+            &["F-29", "VAL-22"],
+            "a wrapped key of one octet".to_owned(),
+            Sealing { wrapped: Some(&[1]), ..to },
+            true,
+        ),
         (&["F-29", "VAL-22"], "no wrapped key".to_owned(), Sealing { wrapped: Some(&[]), ..to }, true),
     ];
     const NOISE: [u8; 64] = [0x5a; 64];
@@ -49,10 +74,16 @@ fn unfit() -> Vec<(&'static [&'static str], String, Sealing<'static>, bool)> {
 fn identifiers(all: &mut Vec<Case>) {
     for (rules, name, sealing, keyless) in unfit() {
         all.push(
-            Case::said(rules, format!("EncryptedID: {name}"), &Door::REQUESTS, IDENTIFIER, move |stage, xml| {
-                let secret = sealing.element("EncryptedID", &stage.name.xml());
-                swap(xml, &stage.name.xml(), &secret)
-            })
+            Case::said(
+                rules,
+                format!("EncryptedID: {name}"),
+                &Door::REQUESTS,
+                IDENTIFIER,
+                move |stage, xml| {
+                    let secret = sealing.element("EncryptedID", &stage.name.xml());
+                    swap(xml, &stage.name.xml(), &secret)
+                },
+            )
             .without_private_key(keyless),
         );
     }
@@ -66,17 +97,31 @@ fn plaintexts(all: &mut Vec<Case>) {
         ("nothing", IDENTIFIER, |_| String::new()),
         ("text", IDENTIFIER, |stage| stage.name.value.clone()),
         ("two NameIDs", IDENTIFIER, |stage| stage.name.xml().repeat(2)),
-        ("an empty NameID", IDENTIFIER, |_| "<saml:NameID xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\"></saml:NameID>".to_owned()),
-        ("a NameID of no namespace", IDENTIFIER, |stage| format!("<NameID xmlns=\"\">{}</NameID>", stage.name.value)),
+        ("an empty NameID", IDENTIFIER, |_| {
+            "<saml:NameID xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\"></saml:NameID>".to_owned()
+        }),
+        ("a NameID of no namespace", IDENTIFIER, |stage| {
+            format!("<NameID xmlns=\"\">{}</NameID>", stage.name.value)
+        }),
         ("a NameID cut by a comment", IDENTIFIER, |stage| stage.name.xml().replace('@', "@<!---->")),
         ("a DTD", IDENTIFIER, |stage| format!("<!DOCTYPE a [<!ENTITY e \"x\">]>{}", stage.name.xml())),
-        ("an end tag that breaks out", IDENTIFIER, |stage| format!("</enclosure>{}<enclosure>", stage.name.xml())),
-        ("a BaseID", Refusal::IdentifierUnknown, |_| "<saml:BaseID xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\"></saml:BaseID>".to_owned()),
+        ("an end tag that breaks out", IDENTIFIER, |stage| {
+            format!("</enclosure>{}<enclosure>", stage.name.xml())
+        }),
+        ("a BaseID", Refusal::IdentifierUnknown, |_| {
+            "<saml:BaseID xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\"></saml:BaseID>".to_owned()
+        }),
     ];
     for (what, refusal, text) in plain {
-        all.push(Case::said(&["SLO-29", "SLO-28", "F-29"], format!("EncryptedID around {what}"), &Door::REQUESTS, refusal, move |stage, xml| {
-            swap(xml, &name(stage), &Sealing::of(&PRESENT).element("EncryptedID", &text(stage)))
-        }));
+        all.push(Case::said(
+            &["SLO-29", "SLO-28", "F-29"],
+            format!("EncryptedID around {what}"),
+            &Door::REQUESTS,
+            refusal,
+            move |stage, xml| {
+                swap(xml, &name(stage), &Sealing::of(&PRESENT).element("EncryptedID", &text(stage)))
+            },
+        ));
     }
     let shapes: [(&'static str, fn(String, &Stage<'_>) -> String); 6] = [
         ("three wrapped keys", |xml, _| {
@@ -91,21 +136,35 @@ fn plaintexts(all: &mut Vec<Case>) {
             let at = xml.rfind("<xenc:CipherValue>").unwrap();
             let end = xml.rfind("</xenc:CipherValue>").unwrap() + 19;
             let url = &stage.site.trap.url;
-            format!("{}<xenc:CipherReference URI=\"{url}\"></xenc:CipherReference>{}", &xml[..at], &xml[end..])
+            format!(
+                "{}<xenc:CipherReference URI=\"{url}\"></xenc:CipherReference>{}",
+                &xml[..at],
+                &xml[end..]
+            )
         }),
         ("a wrapped key to be fetched", |xml, stage| {
             let url = &stage.site.trap.url;
-            swap(&xml, "<xenc:EncryptedKey>", &format!("<ds:RetrievalMethod URI=\"{url}\"></ds:RetrievalMethod><xenc:EncryptedKey>"))
+            swap(
+                &xml,
+                "<xenc:EncryptedKey>",
+                &format!("<ds:RetrievalMethod URI=\"{url}\"></ds:RetrievalMethod><xenc:EncryptedKey>"),
+            )
         }),
         ("content of another type", |xml, _| swap(&xml, "xmlenc#Element\"", "xmlenc#Content\"")),
         ("an encoding", |xml, _| swap(&xml, " Type=", " Encoding=\"urn:x\" Type=")),
     ];
     for (what, change) in shapes {
         all.push(
-            Case::said(&["SLO-28", "F-15", "F-45", "F-29"], format!("EncryptedID with {what}"), &Door::REQUESTS, IDENTIFIER, move |stage, xml| {
-                let secret = Sealing::of(&PRESENT).element("EncryptedID", &stage.name.xml());
-                swap(xml, &stage.name.xml(), &change(secret, stage))
-            })
+            Case::said(
+                &["SLO-28", "F-15", "F-45", "F-29"],
+                format!("EncryptedID with {what}"),
+                &Door::REQUESTS,
+                IDENTIFIER,
+                move |stage, xml| {
+                    let secret = Sealing::of(&PRESENT).element("EncryptedID", &stage.name.xml());
+                    swap(xml, &stage.name.xml(), &change(secret, stage))
+                },
+            )
             .without_private_key(true),
         );
     }
@@ -120,21 +179,33 @@ fn unsigned(all: &mut Vec<Case>) {
     let rules = &["SLO-29", "SLO-01", "F-38"];
     for cipher in [AES_256_GCM, AES_256_CBC] {
         all.push(
-            Case::new(rules, format!("unsigned around {cipher}"), &Door::REQUESTS, Refusal::SignatureMissing, move |stage, mut draft| {
-                secret(stage, &mut draft, cipher);
-                match draft.carry(&draft.xml) {
-                    Sent::Query(query) => Sent::Query(query.split('&').next().unwrap().to_owned()),
-                    body @ Sent::Body(_) => body,
-                }
-            })
+            Case::new(
+                rules,
+                format!("unsigned around {cipher}"),
+                &Door::REQUESTS,
+                Refusal::SignatureMissing,
+                move |stage, mut draft| {
+                    secret(stage, &mut draft, cipher);
+                    match draft.carry(&draft.xml) {
+                        Sent::Query(query) => Sent::Query(query.split('&').next().unwrap().to_owned()),
+                        body @ Sent::Body(_) => body,
+                    }
+                },
+            )
             .without_private_key(true),
         );
         all.push(
-            Case::new(rules, format!("signed by a stranger around {cipher}"), &Door::REQUESTS, Refusal::SignatureInvalid, move |stage, mut draft| {
-                secret(stage, &mut draft, cipher);
-                draft.key = &RSA_ATTACKER;
-                draft.sent()
-            })
+            Case::new(
+                rules,
+                format!("signed by a stranger around {cipher}"),
+                &Door::REQUESTS,
+                Refusal::SignatureInvalid,
+                move |stage, mut draft| {
+                    secret(stage, &mut draft, cipher);
+                    draft.key = &RSA_ATTACKER;
+                    draft.sent()
+                },
+            )
             .without_private_key(true),
         );
     }
@@ -142,7 +213,12 @@ fn unsigned(all: &mut Vec<Case>) {
 
 /// Encrypts the assertion of a draft, signed by `inner` or not at all, in a Response signed by
 /// `outer` or not at all.
-fn sealed(draft: &Draft, inner: Option<&'static Key>, outer: Option<&'static Key>, sealing: &Sealing<'_>) -> String {
+fn sealed(
+    draft: &Draft,
+    inner: Option<&'static Key>,
+    outer: Option<&'static Key>,
+    sealing: &Sealing<'_>,
+) -> String {
     let plain = cut(&draft.xml, "<saml:Assertion", "</saml:Assertion>").to_owned();
     let signed = inner.map_or_else(
         || plain.clone(),
@@ -165,11 +241,25 @@ fn assertions(all: &mut Vec<Case>) {
             .without_private_key(keyless),
         );
         all.push(
-            Case::new(rules, format!("EncryptedID in an assertion: {name}"), acs, ASSERTION, move |stage, mut draft| {
-                let secret = sealing.element("EncryptedID", &stage.name.xml());
-                draft.xml = swap(&draft.xml, &format!("<saml:NameID Format=\"{}\">{}</saml:NameID>", crate::support::messages::EMAIL, stage.name.value), &secret);
-                draft.sent()
-            })
+            Case::new(
+                rules,
+                format!("EncryptedID in an assertion: {name}"),
+                acs,
+                ASSERTION,
+                move |stage, mut draft| {
+                    let secret = sealing.element("EncryptedID", &stage.name.xml());
+                    draft.xml = swap(
+                        &draft.xml,
+                        &format!(
+                            "<saml:NameID Format=\"{}\">{}</saml:NameID>",
+                            crate::support::messages::EMAIL,
+                            stage.name.value
+                        ),
+                        &secret,
+                    );
+                    draft.sent()
+                },
+            )
             .without_private_key(keyless),
         );
     }
@@ -177,11 +267,36 @@ fn assertions(all: &mut Vec<Case>) {
     type Keys = (Option<&'static Key>, Option<&'static Key>);
     let signers: [(&'static [&'static str], &'static str, Refusal, fn() -> Keys); 6] = [
         (&["F-38", "SSO-21", "SSO-07"], "nothing signed", Refusal::AssertionUnsigned, || (None, None)),
-        (&["F-38", "SSO-21", "VAL-09"], "the assertion signed by a stranger", Refusal::SignatureInvalid, || (Some(&RSA_ATTACKER), None)),
-        (&["F-38", "SSO-21", "VAL-09", "F-12"], "the assertion signed by a stranger, the Response rightly", Refusal::SignatureInvalid, || (Some(&RSA_ATTACKER), Some(&RSA_A))),
-        (&["F-38", "SSO-21", "VAL-09"], "the Response signed by a stranger", Refusal::SignatureInvalid, || (None, Some(&RSA_ATTACKER))),
-        (&["F-38", "SSO-21", "VAL-09"], "the Response signed by a stranger, the assertion rightly", Refusal::SignatureInvalid, || (Some(&RSA_A), Some(&RSA_ATTACKER))),
-        (&["F-33", "SSO-21", "SSO-17"], "the assertion signed by another identity provider", Refusal::SignatureInvalid, || (Some(&RSA_B), None)),
+        (
+            &["F-38", "SSO-21", "VAL-09"],
+            "the assertion signed by a stranger",
+            Refusal::SignatureInvalid,
+            || (Some(&RSA_ATTACKER), None),
+        ),
+        (
+            &["F-38", "SSO-21", "VAL-09", "F-12"],
+            "the assertion signed by a stranger, the Response rightly",
+            Refusal::SignatureInvalid,
+            || (Some(&RSA_ATTACKER), Some(&RSA_A)),
+        ),
+        (
+            &["F-38", "SSO-21", "VAL-09"],
+            "the Response signed by a stranger",
+            Refusal::SignatureInvalid,
+            || (None, Some(&RSA_ATTACKER)),
+        ),
+        (
+            &["F-38", "SSO-21", "VAL-09"],
+            "the Response signed by a stranger, the assertion rightly",
+            Refusal::SignatureInvalid,
+            || (Some(&RSA_A), Some(&RSA_ATTACKER)),
+        ),
+        (
+            &["F-33", "SSO-21", "SSO-17"],
+            "the assertion signed by another identity provider",
+            Refusal::SignatureInvalid,
+            || (Some(&RSA_B), None),
+        ),
     ];
     for (rules, name, refusal, keys) in signers {
         all.push(Case::new(rules, format!("EncryptedAssertion: {name}"), acs, refusal, move |_, draft| {
@@ -192,43 +307,86 @@ fn assertions(all: &mut Vec<Case>) {
     // E93: CBC is an oracle unless a signature around it was verified.
     for cipher in CIPHERS.into_iter().filter(|cipher| cipher.ends_with("cbc")) {
         all.push(
-            Case::new(&["SSO-21", "F-38"], format!("{cipher} in a Response that is not signed"), acs, ASSERTION, move |_, draft| {
-                let sealing = Sealing { cipher, to: &PREVIOUS, transport: OAEP_11, ..to };
-                draft.carry(&sealed(&draft, Some(&RSA_A), None, &sealing))
-            })
+            Case::new(
+                &["SSO-21", "F-38"],
+                format!("{cipher} in a Response that is not signed"),
+                acs,
+                ASSERTION,
+                move |_, draft| {
+                    let sealing = Sealing { cipher, to: &PREVIOUS, transport: OAEP_11, ..to };
+                    draft.carry(&sealed(&draft, Some(&RSA_A), None, &sealing))
+                },
+            )
             .without_private_key(true),
         );
     }
-    all.push(Case::new(&["F-38", "F-12", "F-01"], "an assertion in clear beside the encrypted one", acs, Refusal::ManyAssertions, move |_, draft| {
-        let plain = cut(&draft.xml, "<saml:Assertion", "</saml:Assertion>").to_owned();
-        let whole = sealed(&draft, Some(&RSA_A), None, &to);
-        draft.carry(&swap(&whole, "</samlp:Status>", &format!("</samlp:Status>{plain}")))
-    }));
-    all.push(Case::new(&["F-12", "F-38"], "two encrypted assertions", acs, Refusal::ManyAssertions, move |_, draft| {
-        let whole = sealed(&draft, Some(&RSA_A), None, &to);
-        let one = cut(&whole, "<saml:EncryptedAssertion", "</saml:EncryptedAssertion>").to_owned();
-        draft.carry(&swap(&whole, &one, &one.repeat(2)))
-    }));
+    all.push(Case::new(
+        &["F-38", "F-12", "F-01"],
+        "an assertion in clear beside the encrypted one",
+        acs,
+        Refusal::ManyAssertions,
+        move |_, draft| {
+            let plain = cut(&draft.xml, "<saml:Assertion", "</saml:Assertion>").to_owned();
+            let whole = sealed(&draft, Some(&RSA_A), None, &to);
+            draft.carry(&swap(&whole, "</samlp:Status>", &format!("</samlp:Status>{plain}")))
+        },
+    ));
+    all.push(Case::new(
+        &["F-12", "F-38"],
+        "two encrypted assertions",
+        acs,
+        Refusal::ManyAssertions,
+        move |_, draft| {
+            let whole = sealed(&draft, Some(&RSA_A), None, &to);
+            let one = cut(&whole, "<saml:EncryptedAssertion", "</saml:EncryptedAssertion>").to_owned();
+            draft.carry(&swap(&whole, &one, &one.repeat(2)))
+        },
+    ));
     let inside: [(&'static str, Refusal, fn(&str) -> String); 4] = [
-        ("a NameID", ASSERTION, |_| "<saml:NameID xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\">x</saml:NameID>".to_owned()),
+        ("a NameID", ASSERTION, |_| {
+            "<saml:NameID xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\">x</saml:NameID>".to_owned()
+        }),
         ("nothing", ASSERTION, |_| String::new()),
         ("two assertions", ASSERTION, |plain| plain.repeat(2)),
         ("an assertion in an assertion", Refusal::ManyAssertions, |plain| {
-            swap(plain, "</saml:Conditions>", &format!("</saml:Conditions><saml:Advice>{}</saml:Advice>", plain.replacen(" ID=\"", " ID=\"_x", 1)))
+            swap(
+                plain,
+                "</saml:Conditions>",
+                &format!(
+                    "</saml:Conditions><saml:Advice>{}</saml:Advice>",
+                    plain.replacen(" ID=\"", " ID=\"_x", 1)
+                ),
+            )
         }),
     ];
     for (name, refusal, text) in inside {
-        all.push(Case::new(&["SSO-21", "F-12", "F-29"], format!("EncryptedAssertion around {name}"), acs, refusal, move |_, draft| {
-            let plain = cut(&draft.xml, "<saml:Assertion", "</saml:Assertion>").to_owned();
-            let secret = to.element("EncryptedAssertion", &text(&plain));
-            let whole = swap(&draft.xml, &plain, &secret);
-            draft.carry(&enveloped(&whole, &super::stage::id_of(&whole), &RSA_A, &Shape::of(&RSA_A)))
-        }));
+        all.push(Case::new(
+            &["SSO-21", "F-12", "F-29"],
+            format!("EncryptedAssertion around {name}"),
+            acs,
+            refusal,
+            move |_, draft| {
+                let plain = cut(&draft.xml, "<saml:Assertion", "</saml:Assertion>").to_owned();
+                let secret = to.element("EncryptedAssertion", &text(&plain));
+                let whole = swap(&draft.xml, &plain, &secret);
+                draft.carry(&enveloped(&whole, &super::stage::id_of(&whole), &RSA_A, &Shape::of(&RSA_A)))
+            },
+        ));
     }
     // Sealed or not, an assertion of somebody else's is judged as one in clear.
-    all.push(Case::new(&["SSO-21", "SSO-13", "F-37"], "EncryptedAssertion for another audience", acs, Refusal::Audience, move |stage, mut draft| {
-        draft.xml = swap(&draft.xml, &format!("<saml:Audience>{}<", stage.site.idp.sp.entity_id), "<saml:Audience>https://other.example<");
-        draft.parts = Signed::Nothing;
-        draft.carry(&sealed(&draft, Some(&RSA_A), None, &to))
-    }));
+    all.push(Case::new(
+        &["SSO-21", "SSO-13", "F-37"],
+        "EncryptedAssertion for another audience",
+        acs,
+        Refusal::Audience,
+        move |stage, mut draft| {
+            draft.xml = swap(
+                &draft.xml,
+                &format!("<saml:Audience>{}<", stage.site.idp.sp.entity_id),
+                "<saml:Audience>https://other.example<",
+            );
+            draft.parts = Signed::Nothing;
+            draft.carry(&sealed(&draft, Some(&RSA_A), None, &to))
+        },
+    ));
 }

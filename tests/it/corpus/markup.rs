@@ -23,7 +23,8 @@ pub fn cases() -> Vec<Case> {
 /// In whatever text the message has.
 fn comments(all: &mut Vec<Case>) {
     let rules = &["VAL-03", "F-13", "F-02"];
-    let marks = [("a comment", "<!---->"), ("a comment with text", "<!-- x -->"), ("an instruction", "<?x y?>")];
+    let marks =
+        [("a comment", "<!---->"), ("a comment with text", "<!-- x -->"), ("an instruction", "<?x y?>")];
     for (what, mark) in marks {
         for (place, before) in [
             ("Issuer", "</saml:Issuer>"),
@@ -32,40 +33,79 @@ fn comments(all: &mut Vec<Case>) {
             ("SignatureValue", "</ds:SignatureValue>"),
         ] {
             let doors = if before.starts_with("</ds") { &Door::SIGNED_XML[..] } else { &Door::ALL[..] };
-            let rules: &'static [&'static str] = if before.starts_with("</ds") { &["VAL-03", "F-06"] } else { rules };
-            all.push(Case::tampered_or_said(rules, format!("{what} in {place}"), doors, COMMENT, move |xml| {
-                swap(xml, before, &format!("{mark}{before}"))
-            }));
+            let rules: &'static [&'static str] =
+                if before.starts_with("</ds") { &["VAL-03", "F-06"] } else { rules };
+            all.push(Case::tampered_or_said(
+                rules,
+                format!("{what} in {place}"),
+                doors,
+                COMMENT,
+                move |xml| swap(xml, before, &format!("{mark}{before}")),
+            ));
         }
         // The name that the identity provider signed is longer; what follows the mark would be lost.
-        all.push(Case::new(rules, format!("{what} cuts a name in two"), &Door::REQUESTS, COMMENT, move |_, mut draft| {
-            draft.xml = swap(&draft.xml, "</saml:NameID>", ".evil.example</saml:NameID>");
-            marked(&draft, ".evil.example", mark)
-        }));
-        all.push(Case::new(rules, format!("{what} cuts a SessionIndex in two"), &Door::REQUESTS, COMMENT, move |_, mut draft| {
-            draft.xml = swap(&draft.xml, "</samlp:SessionIndex>", "-evil</samlp:SessionIndex>");
-            marked(&draft, "-evil", mark)
-        }));
-        all.push(Case::new(rules, format!("{what} cuts a name in two"), &[Door::Acs], COMMENT, move |_, mut draft| {
-            draft.xml = swap(&draft.xml, "</saml:NameID>", ".evil.example</saml:NameID>");
-            marked(&draft, ".evil.example", mark)
-        }));
-        all.push(Case::new(rules, format!("{what} cuts the audience in two"), &[Door::Acs], COMMENT, move |_, mut draft| {
-            draft.xml = swap(&draft.xml, "</saml:Audience>", ".evil.example</saml:Audience>");
-            marked(&draft, ".evil.example", mark)
-        }));
+        all.push(Case::new(
+            rules,
+            format!("{what} cuts a name in two"),
+            &Door::REQUESTS,
+            COMMENT,
+            move |_, mut draft| {
+                draft.xml = swap(&draft.xml, "</saml:NameID>", ".evil.example</saml:NameID>");
+                marked(&draft, ".evil.example", mark)
+            },
+        ));
+        all.push(Case::new(
+            rules,
+            format!("{what} cuts a SessionIndex in two"),
+            &Door::REQUESTS,
+            COMMENT,
+            move |_, mut draft| {
+                draft.xml = swap(&draft.xml, "</samlp:SessionIndex>", "-evil</samlp:SessionIndex>");
+                marked(&draft, "-evil", mark)
+            },
+        ));
+        all.push(Case::new(
+            rules,
+            format!("{what} cuts a name in two"),
+            &[Door::Acs],
+            COMMENT,
+            move |_, mut draft| {
+                draft.xml = swap(&draft.xml, "</saml:NameID>", ".evil.example</saml:NameID>");
+                marked(&draft, ".evil.example", mark)
+            },
+        ));
+        all.push(Case::new(
+            rules,
+            format!("{what} cuts the audience in two"),
+            &[Door::Acs],
+            COMMENT,
+            move |_, mut draft| {
+                draft.xml = swap(&draft.xml, "</saml:Audience>", ".evil.example</saml:Audience>");
+                marked(&draft, ".evil.example", mark)
+            },
+        ));
         for (place, at_end) in [("before the message", false), ("after the message", true)] {
-            all.push(Case::tampered_or_said(rules, format!("{what} {place}"), &Door::ALL, COMMENT, move |xml| {
-                if at_end { format!("{xml}{mark}") } else { format!("{mark}{xml}") }
-            }));
+            all.push(Case::tampered_or_said(
+                rules,
+                format!("{what} {place}"),
+                &Door::ALL,
+                COMMENT,
+                move |xml| {
+                    if at_end { format!("{xml}{mark}") } else { format!("{mark}{xml}") }
+                },
+            ));
         }
     }
     all.push(Case::tampered_or_said(rules, "a stylesheet", &Door::ALL, COMMENT, |xml| {
         format!("<?xml-stylesheet href=\"x\"?>{xml}")
     }));
-    all.push(Case::tampered_or_said(&["VAL-03"], "a second XML declaration", &Door::LOGOUTS, COMMENT, |xml| {
-        format!("<?xml version=\"1.0\"?><?xml version=\"1.0\"?>{xml}")
-    }));
+    all.push(Case::tampered_or_said(
+        &["VAL-03"],
+        "a second XML declaration",
+        &Door::LOGOUTS,
+        COMMENT,
+        |xml| format!("<?xml version=\"1.0\"?><?xml version=\"1.0\"?>{xml}"),
+    ));
 }
 
 /// The mark goes in after the message was signed, where it is signed in XML.
@@ -106,7 +146,9 @@ fn entities(all: &mut Vec<Case>) {
             }
             text + "]>"
         }),
-        ("an external entity", |stage| format!("<!DOCTYPE a [<!ENTITY e SYSTEM \"{}\">]>", stage.site.trap.url)),
+        ("an external entity", |stage| {
+            format!("<!DOCTYPE a [<!ENTITY e SYSTEM \"{}\">]>", stage.site.trap.url)
+        }),
         ("an external DTD", |stage| format!("<!DOCTYPE a SYSTEM \"{}\">", stage.site.trap.url)),
         ("a parameter entity", |stage| {
             format!("<!DOCTYPE a [<!ENTITY % e SYSTEM \"{}\"> %e;]>", stage.site.trap.url)
@@ -126,13 +168,21 @@ fn entities(all: &mut Vec<Case>) {
         }));
     }
     for name in ["e", "nbsp", "#0", "#xFFFE", "#x110000"] {
-        all.push(Case::tampered_or_said(&["VAL-02", "F-03", "F-43"], format!("the reference &{name};"), &Door::ALL, BROKEN, move |xml| {
-            swap(xml, "</saml:Issuer>", &format!("&{name};</saml:Issuer>"))
-        }));
+        all.push(Case::tampered_or_said(
+            &["VAL-02", "F-03", "F-43"],
+            format!("the reference &{name};"),
+            &Door::ALL,
+            BROKEN,
+            move |xml| swap(xml, "</saml:Issuer>", &format!("&{name};</saml:Issuer>")),
+        ));
     }
-    all.push(Case::tampered_or_said(&["VAL-02", "F-43"], "a declaration in the middle", &Door::ALL, DTD, |xml| {
-        after_issuer(xml, "<!ENTITY e \"x\">")
-    }));
+    all.push(Case::tampered_or_said(
+        &["VAL-02", "F-43"],
+        "a declaration in the middle",
+        &Door::ALL,
+        DTD,
+        |xml| after_issuer(xml, "<!ENTITY e \"x\">"),
+    ));
 }
 
 /// One encoding, so that no two readers can differ about it.
@@ -154,14 +204,19 @@ fn encodings(all: &mut Vec<Case>) {
     ] {
         // Without a mark it is UTF-8 with many a NUL, in which no element of a longer message ends.
         let at_the_acs = if mark { BROKEN } else { Refusal::TooComplex };
-        let carried = move |_: &Stage<'_>, draft: Draft| draft.carry_octets(&utf16(&octets(&draft), little, mark));
+        let carried =
+            move |_: &Stage<'_>, draft: Draft| draft.carry_octets(&utf16(&octets(&draft), little, mark));
         all.push(Case::new(rules, name, &Door::ALL, BROKEN, carried).but_at(&[Door::Acs], at_the_acs));
     }
     for encoding in ["UTF-16", "ISO-8859-1", "UTF-7", "us-ascii", "EBCDIC-CP-US", "x"] {
         let doors = [Door::Acs, Door::Redirect, Door::Post, Door::AnswerByRedirect, Door::AnswerByPost];
-        all.push(Case::tampered_or_said(rules, format!("declared as {encoding}"), &doors, BROKEN, move |xml| {
-            format!("<?xml version=\"1.0\" encoding=\"{encoding}\"?>{xml}")
-        }));
+        all.push(Case::tampered_or_said(
+            rules,
+            format!("declared as {encoding}"),
+            &doors,
+            BROKEN,
+            move |xml| format!("<?xml version=\"1.0\" encoding=\"{encoding}\"?>{xml}"),
+        ));
     }
     for (name, bad) in [
         ("an octet that is no UTF-8", &[0xff][..]),
@@ -189,9 +244,15 @@ fn broken(all: &mut Vec<Case>) {
         ("another end tag", |xml| swap(xml, "</saml:Issuer>", "</saml:NameID>")),
         ("an attribute twice", |xml| swap(xml, " Version=\"2.0\"", " Version=\"2.0\" Version=\"2.0\"")),
         ("an attribute twice by namespace", |xml| {
-            swap(xml, " Version=\"2.0\"", " xmlns:p=\"urn:p\" xmlns:q=\"urn:p\" p:a=\"1\" q:a=\"2\" Version=\"2.0\"")
+            swap(
+                xml,
+                " Version=\"2.0\"",
+                " xmlns:p=\"urn:p\" xmlns:q=\"urn:p\" p:a=\"1\" q:a=\"2\" Version=\"2.0\"",
+            )
         }),
-        ("a prefix that is not bound", |xml| swap(xml, "<saml:Issuer", "<x:Issuer").replacen("</saml:Issuer", "</x:Issuer", 1)),
+        ("a prefix that is not bound", |xml| {
+            swap(xml, "<saml:Issuer", "<x:Issuer").replacen("</saml:Issuer", "</x:Issuer", 1)
+        }),
         ("a prefix bound to nothing", |xml| swap(xml, " Version=\"2.0\"", " xmlns:p=\"\" Version=\"2.0\"")),
         ("a name with two colons", |xml| swap(xml, " Version=\"2.0\"", " saml:saml:x=\"\" Version=\"2.0\"")),
         ("an attribute without quotes", |xml| swap(xml, " Version=\"2.0\"", " Version=2.0")),
@@ -211,8 +272,10 @@ fn broken(all: &mut Vec<Case>) {
             .but_at(&[Door::Soap], Refusal::SoapBody),
     );
     all.push(
-        Case::tampered_or_said(&["VAL-04", "F-11"], "an element after it", &Door::ALL, BROKEN, |xml| format!("{xml}<x/>"))
-            .but_at(&[Door::Soap], Refusal::SoapBody),
+        Case::tampered_or_said(&["VAL-04", "F-11"], "an element after it", &Door::ALL, BROKEN, |xml| {
+            format!("{xml}<x/>")
+        })
+        .but_at(&[Door::Soap], Refusal::SoapBody),
     );
     all.push(
         Case::new(&["VAL-04", "F-29"], "nothing", &Door::ALL, Refusal::NotBase64, |_, draft| draft.carry(""))
@@ -236,18 +299,29 @@ fn names(all: &mut Vec<Case>) {
         swap(xml, &index, "<saml:SessionIndex xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\">x</saml:SessionIndex>")
     }));
     all.push(Case::said(rules, "Subject of another namespace", &[Door::Acs], schema, |_, xml| {
-        xml.replace("<saml:Subject>", "<x:Subject xmlns:x=\"urn:x\">").replace("</saml:Subject>", "</x:Subject>")
+        xml.replace("<saml:Subject>", "<x:Subject xmlns:x=\"urn:x\">")
+            .replace("</saml:Subject>", "</x:Subject>")
     }));
-    all.push(
-        Case::said(&["VAL-05", "F-17", "VAL-19"], "the message of another namespace", &Door::ALL, Refusal::WrongMessage, |_, xml| {
-            swap(xml, "urn:oasis:names:tc:SAML:2.0:protocol", "urn:oasis:names:tc:SAML:1.0:protocol")
-        }),
-    );
-    all.push(
-        Case::said(&["VAL-05", "F-17", "VAL-07"], "Issuer of another namespace", &Door::LOGOUTS, schema, |_, xml| {
-            swap(xml, "<saml:Issuer xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\">", "<saml:Issuer xmlns:saml=\"urn:x\">")
-        }),
-    );
+    all.push(Case::said(
+        &["VAL-05", "F-17", "VAL-19"],
+        "the message of another namespace",
+        &Door::ALL,
+        Refusal::WrongMessage,
+        |_, xml| swap(xml, "urn:oasis:names:tc:SAML:2.0:protocol", "urn:oasis:names:tc:SAML:1.0:protocol"),
+    ));
+    all.push(Case::said(
+        &["VAL-05", "F-17", "VAL-07"],
+        "Issuer of another namespace",
+        &Door::LOGOUTS,
+        schema,
+        |_, xml| {
+            swap(
+                xml,
+                "<saml:Issuer xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\">",
+                "<saml:Issuer xmlns:saml=\"urn:x\">",
+            )
+        },
+    ));
 }
 
 /// What costs more than a message may.
@@ -262,12 +336,20 @@ fn bounds(all: &mut Vec<Case>) {
         ("70 levels deep", || format!("{}{}", "<x:a xmlns:x=\"urn:x\">".repeat(70), "</x:a>".repeat(70))),
         ("10,000 levels deep", || format!("{}{}", "<a>".repeat(10_000), "</a>".repeat(10_000))),
         ("10,000 levels that never end", || "<a>".repeat(10_000)),
-        ("300 attributes", || format!("<a{}></a>", (0..300).map(|n| format!(" a{n}=\"\"")).collect::<String>())),
-        ("300 namespaces", || format!("<a{}></a>", (0..300).map(|n| format!(" xmlns:p{n}=\"urn:{n}\"")).collect::<String>())),
-        ("10,000 attributes", || format!("<a{}></a>", (0..10_000).map(|n| format!(" a{n}=\"\"")).collect::<String>())),
+        ("300 attributes", || {
+            format!("<a{}></a>", (0..300).map(|n| format!(" a{n}=\"\"")).collect::<String>())
+        }),
+        ("300 namespaces", || {
+            format!("<a{}></a>", (0..300).map(|n| format!(" xmlns:p{n}=\"urn:{n}\"")).collect::<String>())
+        }),
+        ("10,000 attributes", || {
+            format!("<a{}></a>", (0..10_000).map(|n| format!(" a{n}=\"\"")).collect::<String>())
+        }),
     ];
     for (name, content) in complex {
-        all.push(Case::new(rules, name, &Door::ALL, Refusal::TooComplex, move |_, draft| inside(&draft, &content())));
+        all.push(Case::new(rules, name, &Door::ALL, Refusal::TooComplex, move |_, draft| {
+            inside(&draft, &content())
+        }));
     }
     let large: [(&'static str, fn() -> String); 3] = [
         ("200 KB of text", || "x".repeat(200_000)),
@@ -276,26 +358,51 @@ fn bounds(all: &mut Vec<Case>) {
     ];
     for (name, content) in large {
         let doors = [Door::Redirect, Door::AnswerByRedirect];
-        all.push(Case::new(&["VAL-01", "F-42", "F-43"], name, &doors, Refusal::TooLarge, move |_, draft| inside(&draft, &content())));
+        all.push(Case::new(&["VAL-01", "F-42", "F-43"], name, &doors, Refusal::TooLarge, move |_, draft| {
+            inside(&draft, &content())
+        }));
     }
-    all.push(Case::new(rules, "200 KB of text", &[Door::Acs, Door::Post, Door::AnswerByPost, Door::Soap], Refusal::TooLarge, |_, draft| {
-        inside(&draft, &"x".repeat(200_000))
-    }));
-    all.push(Case::new(&["VAL-01", "F-42"], "a bomb of 20 MB", &Door::QUERIES, Refusal::TooLarge, |_, mut draft| {
-        draft.query.raw_message = Some(bomb(20));
-        draft.sent()
-    }));
-    all.push(Case::new(&["VAL-01", "F-42", "SSO-05"], "deflated in a form", &Door::FORMS, BROKEN, |_, draft| {
-        let packed = crate::support::dsig::deflate(draft.signed().as_bytes());
-        draft.carry_octets(&packed)
-    }));
+    all.push(Case::new(
+        rules,
+        "200 KB of text",
+        &[Door::Acs, Door::Post, Door::AnswerByPost, Door::Soap],
+        Refusal::TooLarge,
+        |_, draft| inside(&draft, &"x".repeat(200_000)),
+    ));
+    all.push(Case::new(
+        &["VAL-01", "F-42"],
+        "a bomb of 20 MB",
+        &Door::QUERIES,
+        Refusal::TooLarge,
+        |_, mut draft| {
+            draft.query.raw_message = Some(bomb(20));
+            draft.sent()
+        },
+    ));
+    all.push(Case::new(
+        &["VAL-01", "F-42", "SSO-05"],
+        "deflated in a form",
+        &Door::FORMS,
+        BROKEN,
+        |_, draft| {
+            let packed = crate::support::dsig::deflate(draft.signed().as_bytes());
+            draft.carry_octets(&packed)
+        },
+    ));
     // Many signatures are as cheap to refuse as one.
-    all.push(Case::new(&["VAL-01", "VAL-10", "F-43"], "500 signatures", &Door::ROOT_SIGNED, Refusal::SignatureShape(""), |_, mut draft| {
-        draft.parts = Signed::Both;
-        let signed = draft.signed();
-        let many = "<ds:Signature xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\"></ds:Signature>".repeat(500);
-        draft.carry(&swap(&signed, "</ds:Signature>", &format!("</ds:Signature>{}", extensions(&many))))
-    }));
+    all.push(Case::new(
+        &["VAL-01", "VAL-10", "F-43"],
+        "500 signatures",
+        &Door::ROOT_SIGNED,
+        Refusal::SignatureShape(""),
+        |_, mut draft| {
+            draft.parts = Signed::Both;
+            let signed = draft.signed();
+            let many =
+                "<ds:Signature xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\"></ds:Signature>".repeat(500);
+            draft.carry(&swap(&signed, "</ds:Signature>", &format!("</ds:Signature>{}", extensions(&many))))
+        },
+    ));
 }
 
 /// So many megabytes of blanks in DEFLATE, in the encoding of a query.

@@ -11,9 +11,21 @@ const CLASSES: u32 = 45;
 /// The rules that refuse something. Those of a number missing here say what we send or keep.
 const RULES: [(&str, &[u32]); 5] = [
     ("VAL", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 19, 20, 21, 22, 23, 24]),
-    ("BIND", &[2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16, 17, 19, 20, 21, 22, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33]),
+    (
+        "BIND",
+        &[
+            2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16, 17, 19, 20, 21, 22, 24, 25, 26, 27, 28, 29, 30, 31,
+            32, 33,
+        ],
+    ),
     ("SSO", &[4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 23, 24, 25, 26]),
-    ("SLO", &[1, 2, 6, 7, 9, 11, 12, 13, 14, 15, 17, 20, 21, 22, 23, 24, 28, 29, 32, 33, 36, 45, 48, 49, 50, 51, 52, 55, 56]),
+    (
+        "SLO",
+        &[
+            1, 2, 6, 7, 9, 11, 12, 13, 14, 15, 17, 20, 21, 22, 23, 24, 28, 29, 32, 33, 36, 45, 48, 49, 50,
+            51, 52, 55, 56,
+        ],
+    ),
     ("MD", &[1, 5, 10, 12, 13, 14, 15, 18, 20, 21, 22, 23]),
 ];
 
@@ -96,13 +108,16 @@ fn every_class_of_fault_and_every_rule_has_its_case() {
         assert!(!case.doors.is_empty(), "{} comes in by no door", case.name);
         covered.extend(case.rules.iter().map(|&rule| rule.to_owned()));
     }
-    covered.extend(metadata::documents().iter().flat_map(|document| document.rules).map(|&rule| rule.to_owned()));
+    covered.extend(
+        metadata::documents().iter().flat_map(|document| document.rules).map(|&rule| rule.to_owned()),
+    );
     for (id, test) in SHOWN_BY {
         assert!(tests.contains(*test), "{id}: there is no test {test}");
         covered.insert((*id).to_owned());
     }
     let classes = (1..=CLASSES).map(|n| format!("F-{n:02}"));
-    let rules = RULES.iter().flat_map(|(part, numbers)| numbers.iter().map(move |n| format!("{part}-{n:02}")));
+    let rules =
+        RULES.iter().flat_map(|(part, numbers)| numbers.iter().map(move |n| format!("{part}-{n:02}")));
     let missing: Vec<_> = classes.chain(rules).filter(|id| !covered.contains(id)).collect();
     assert!(missing.is_empty(), "without a case: {missing:?}");
     let unknown: Vec<_> = covered.iter().filter(|id| !is_known(id)).collect();
@@ -115,9 +130,9 @@ fn every_class_of_fault_and_every_rule_has_its_case() {
 fn what_holds_for_every_message_is_broken_at_every_door() {
     let all: Vec<Case> = families().into_iter().flat_map(|(_, cases)| cases).collect();
     for rule in [
-        "F-02", "F-03", "F-10", "F-11", "F-12", "F-13", "F-14", "F-17", "F-18", "F-19", "F-20", "F-24", "F-25", "F-29", "F-33",
-        "F-43", "VAL-01", "VAL-02", "VAL-03", "VAL-04", "VAL-05", "VAL-06", "VAL-07", "VAL-08", "VAL-09", "VAL-14",
-        "VAL-15", "VAL-19", "VAL-21",
+        "F-02", "F-03", "F-10", "F-11", "F-12", "F-13", "F-14", "F-17", "F-18", "F-19", "F-20", "F-24",
+        "F-25", "F-29", "F-33", "F-43", "VAL-01", "VAL-02", "VAL-03", "VAL-04", "VAL-05", "VAL-06", "VAL-07",
+        "VAL-08", "VAL-09", "VAL-14", "VAL-15", "VAL-19", "VAL-21",
     ] {
         let doors: BTreeSet<String> = all
             .iter()
@@ -129,7 +144,9 @@ fn what_holds_for_every_message_is_broken_at_every_door() {
         // Redirect covers octets: an ID that is there twice means nothing to it, a bad one does.
         assert!(doors.len() >= expected, "{rule} is broken only at {doors:?}");
     }
-    for rule in ["F-01", "F-04", "F-05", "F-06", "F-07", "F-08", "F-09", "F-15", "F-16", "VAL-10", "VAL-11", "VAL-13"] {
+    for rule in
+        ["F-01", "F-04", "F-05", "F-06", "F-07", "F-08", "F-09", "F-15", "F-16", "VAL-10", "VAL-11", "VAL-13"]
+    {
         for door in super::Door::SIGNED_XML {
             let there = all.iter().any(|case| case.rules.contains(&rule) && case.doors.contains(&door));
             assert!(there, "{rule} is not broken at {door:?}");

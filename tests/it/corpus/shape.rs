@@ -26,11 +26,17 @@ fn shaped(
             change(stage, &mut draft.shape);
             draft.sent()
         }),
-        Case::new(rules, format!("{name}, in the assertion"), &[Door::Acs], refusal, move |stage, mut draft| {
-            draft.parts = Signed::Assertion;
-            inner(stage, &mut draft.inner);
-            draft.sent()
-        }),
+        Case::new(
+            rules,
+            format!("{name}, in the assertion"),
+            &[Door::Acs],
+            refusal,
+            move |stage, mut draft| {
+                draft.parts = Signed::Assertion;
+                inner(stage, &mut draft.inner);
+                draft.sent()
+            },
+        ),
     ]
 }
 
@@ -75,7 +81,8 @@ fn references(all: &mut Vec<Case>) {
     }
     all.extend(shaped(&["VAL-10", "F-08"], "reference without URI", BAD, |_, shape| {
         shape.signed_info = |text| {
-            let uri = cut(&text, " URI=\"", "\"><ds:Transforms").trim_end_matches("><ds:Transforms").to_owned();
+            let uri =
+                cut(&text, " URI=\"", "\"><ds:Transforms").trim_end_matches("><ds:Transforms").to_owned();
             swap(&text, &uri, "")
         };
     }));
@@ -134,9 +141,15 @@ fn parts(all: &mut Vec<Case>) {
             text.replacen(&info, &format!("{info}{forged}"), 1)
         }),
         (&["VAL-10", "F-07"], "an Object with a second DigestValue", |text| {
-            swap(&text, "</ds:Signature>", "<ds:Object><ds:DigestValue>AAAA</ds:DigestValue></ds:Object></ds:Signature>")
+            swap(
+                &text,
+                "</ds:Signature>",
+                "<ds:Object><ds:DigestValue>AAAA</ds:DigestValue></ds:Object></ds:Signature>",
+            )
         }),
-        (&["VAL-10", "F-15"], "an Object", |text| swap(&text, "</ds:Signature>", "<ds:Object>x</ds:Object></ds:Signature>")),
+        (&["VAL-10", "F-15"], "an Object", |text| {
+            swap(&text, "</ds:Signature>", "<ds:Object>x</ds:Object></ds:Signature>")
+        }),
         (&["VAL-10", "F-24"], "an empty SignatureValue", |text| {
             let value = cut(&text, "<ds:SignatureValue>", "</ds:SignatureValue>").to_owned();
             swap(&text, &value, "<ds:SignatureValue></ds:SignatureValue>")
@@ -161,7 +174,9 @@ fn parts(all: &mut Vec<Case>) {
             let inside = cut(&text, "<ds:SignedInfo>", "</ds:KeyInfo>").to_owned();
             swap(&text, &inside, "")
         }),
-        (&["VAL-10"], "text between its parts", |text| swap(&text, "<ds:SignatureValue>", "x<ds:SignatureValue>")),
+        (&["VAL-10"], "text between its parts", |text| {
+            swap(&text, "<ds:SignatureValue>", "x<ds:SignatureValue>")
+        }),
     ];
     for (rules, name, change) in signature {
         all.extend(shaped(rules, name, BAD, move |_, shape| shape.signature = change));
@@ -186,14 +201,21 @@ fn parts(all: &mut Vec<Case>) {
             let method = cut(&text, "<ds:SignatureMethod", "</ds:SignatureMethod>").to_owned();
             swap(&text, &method, "")
         }),
-        (&["VAL-10"], "an element in DigestValue", |text| swap(&text, "<ds:DigestValue>", "<ds:DigestValue><ds:x></ds:x>")),
+        (&["VAL-10"], "an element in DigestValue", |text| {
+            swap(&text, "<ds:DigestValue>", "<ds:DigestValue><ds:x></ds:x>")
+        }),
     ];
     for (rules, name, change) in info {
         all.extend(shaped(rules, name, BAD, move |_, shape| shape.signed_info = change));
     }
-    all.extend(shaped(&["VAL-09", "F-04", "VAL-21"], "the digest of nothing", Refusal::SignatureInvalid, |_, shape| {
-        shape.digest_value = Some(EMPTY_DIGEST.to_owned());
-    }));
+    all.extend(shaped(
+        &["VAL-09", "F-04", "VAL-21"],
+        "the digest of nothing",
+        Refusal::SignatureInvalid,
+        |_, shape| {
+            shape.digest_value = Some(EMPTY_DIGEST.to_owned());
+        },
+    ));
     // F-04: a namespace name that canonicalisation is known to stumble over.
     all.push(Case::new(
         &["VAL-09", "F-04"],
@@ -222,7 +244,11 @@ fn parts(all: &mut Vec<Case>) {
         &[Door::Acs, Door::AnswerByPost],
         Refusal::SignatureInvalid,
         move |_, xml| {
-            swap(xml, "</samlp:Status>", &format!("<samlp:StatusDetail>{planted}</samlp:StatusDetail></samlp:Status>"))
+            swap(
+                xml,
+                "</samlp:Status>",
+                &format!("<samlp:StatusDetail>{planted}</samlp:StatusDetail></samlp:Status>"),
+            )
         },
     ));
 }

@@ -338,8 +338,7 @@ impl Stage<'_> {
                 self.browser.request("POST", path, &kind, Some(&body), From::Elsewhere).await
             }
             (Sent::Body(body), door) => {
-                let kind =
-                    if door == Door::Soap { "text/xml" } else { "application/x-www-form-urlencoded" };
+                let kind = if door == Door::Soap { "text/xml" } else { "application/x-www-form-urlencoded" };
                 send(&self.site.app.authority, "POST", path, &[("Content-Type", kind)], Some(&body)).await
             }
         }

@@ -34,7 +34,8 @@ pub fn cases() -> Vec<Case> {
             draft.carry(&raw)
         }));
         // Over Redirect the detached signature of the genuine message goes with it.
-        let over_redirect = if matches!(refusal, Refusal::SignatureShape(_)) { Refusal::SignatureInvalid } else { refusal };
+        let over_redirect =
+            if matches!(refusal, Refusal::SignatureShape(_)) { Refusal::SignatureInvalid } else { refusal };
         all.push(Case::new(RULES, name, &Door::QUERIES, over_redirect, move |stage, draft| {
             let (donor, evil, twin) = material(stage, &draft);
             let raw = named(message_shapes(&donor, &evil, &twin), name);
@@ -62,7 +63,8 @@ fn material(stage: &Stage<'_>, draft: &Draft) -> (Donor, String, String) {
     } else {
         swap(&twin, &stage.name.xml(), &Name::email("mallory@example.org").xml())
     };
-    let name = if Door::ANSWERS.contains(&stage.door) { "samlp:LogoutResponse" } else { "samlp:LogoutRequest" };
+    let name =
+        if Door::ANSWERS.contains(&stage.door) { "samlp:LogoutResponse" } else { "samlp:LogoutRequest" };
     let id = super::stage::id_of(&genuine);
     let donor = Donor::new(enveloped(&genuine, &id, &RSA_A, &Shape::of(&RSA_A)), name);
     (donor, twin.replace(&id, "_evil"), twin)
@@ -101,10 +103,18 @@ fn responses(all: &mut Vec<Case>) {
     type Build = fn(&Account) -> String;
     let shapes: [(&'static str, Signed, Refusal, Build); 12] = [
         ("XSW1", Signed::Response, NESTED, |a| after_issuer(&a.evil, &object(&a.signature, &a.bare))),
-        ("XSW2", Signed::Response, NESTED, |a| after_issuer(&a.evil, &format!("{}{}", a.signature, extensions(&a.bare)))),
-        ("XSW3", Signed::Assertion, Refusal::ManyAssertions, |a| swap(&a.whole, &a.good, &format!("{}{}", a.bad, a.good))),
+        ("XSW2", Signed::Response, NESTED, |a| {
+            after_issuer(&a.evil, &format!("{}{}", a.signature, extensions(&a.bare)))
+        }),
+        ("XSW3", Signed::Assertion, Refusal::ManyAssertions, |a| {
+            swap(&a.whole, &a.good, &format!("{}{}", a.bad, a.good))
+        }),
         ("XSW4", Signed::Assertion, Refusal::ManyAssertions, |a| {
-            swap(&a.whole, &a.good, &swap(&a.bad, "</saml:Assertion>", &format!("{}</saml:Assertion>", a.good)))
+            swap(
+                &a.whole,
+                &a.good,
+                &swap(&a.bad, "</saml:Assertion>", &format!("{}</saml:Assertion>", a.good)),
+            )
         }),
         ("XSW5", Signed::Assertion, Refusal::ManyAssertions, |a| {
             let plain = a.good.replacen(&a.signature, "", 1);
@@ -120,18 +130,33 @@ fn responses(all: &mut Vec<Case>) {
             let plain = a.good.replacen(&a.signature, "", 1);
             swap(&a.whole, &a.good, &after_issuer(&a.bad, &object(&a.signature, &plain)))
         }),
-        ("the assertion exchanged, the Response's signature kept", Signed::Response, Refusal::SignatureInvalid, |a| {
-            swap(&a.whole, &a.good, &a.bad)
-        }),
+        (
+            "the assertion exchanged, the Response's signature kept",
+            Signed::Response,
+            Refusal::SignatureInvalid,
+            |a| swap(&a.whole, &a.good, &a.bad),
+        ),
         ("the signature of another assertion", Signed::Assertion, SHAPE, |a| {
             let other = a.bad.replacen(" ID=\"", " ID=\"_x", 1);
             swap(&a.whole, &a.good, &after_issuer(&other, &a.signature))
         }),
         ("the whole in StatusDetail", Signed::Response, NESTED, |a| {
-            swap(&a.evil, "</samlp:Status>", &format!("<samlp:StatusDetail>{}</samlp:StatusDetail></samlp:Status>", a.whole))
+            swap(
+                &a.evil,
+                "</samlp:Status>",
+                &format!("<samlp:StatusDetail>{}</samlp:StatusDetail></samlp:Status>", a.whole),
+            )
         }),
         ("the good one in Advice", Signed::Assertion, Refusal::ManyAssertions, |a| {
-            swap(&a.whole, &a.good, &swap(&a.bad, "</saml:Conditions>", &format!("</saml:Conditions><saml:Advice>{}</saml:Advice>", a.good)))
+            swap(
+                &a.whole,
+                &a.good,
+                &swap(
+                    &a.bad,
+                    "</saml:Conditions>",
+                    &format!("</saml:Conditions><saml:Advice>{}</saml:Advice>", a.good),
+                ),
+            )
         }),
     ];
     for (name, parts, refusal, build) in shapes {
@@ -145,14 +170,24 @@ fn responses(all: &mut Vec<Case>) {
 /// Signed metadata and signed messages of other kinds are as good a donor for an attacker (VAL-19).
 fn donors(all: &mut Vec<Case>) {
     fn metadata(stage: &Stage<'_>) -> Donor {
-        let text = stage.site.idp.metadata().xml().replacen("<md:EntityDescriptor ", "<md:EntityDescriptor ID=\"_md\" ", 1);
+        let text = stage.site.idp.metadata().xml().replacen(
+            "<md:EntityDescriptor ",
+            "<md:EntityDescriptor ID=\"_md\" ",
+            1,
+        );
         Donor::new(enveloped(&text, "_md", &RSA_A, &Shape::of(&RSA_A)), "md:EntityDescriptor")
     }
     let rules = &["VAL-19", "F-01", "F-23"];
-    all.push(Case::new(rules, "the signature of metadata", &Door::ROOT_SIGNED, Refusal::SignatureInvalid, |stage, draft| {
-        let id = super::stage::id_of(&draft.xml);
-        draft.carry(&after_issuer(&draft.xml.replace(&id, "_md"), &metadata(stage).signature))
-    }));
+    all.push(Case::new(
+        rules,
+        "the signature of metadata",
+        &Door::ROOT_SIGNED,
+        Refusal::SignatureInvalid,
+        |stage, draft| {
+            let id = super::stage::id_of(&draft.xml);
+            draft.carry(&after_issuer(&draft.xml.replace(&id, "_md"), &metadata(stage).signature))
+        },
+    ));
     all.push(Case::new(rules, "signed metadata in Extensions", &Door::ROOT_SIGNED, SHAPE, |stage, draft| {
         draft.carry(&after_issuer(&draft.xml, &extensions(&metadata(stage).whole)))
     }));

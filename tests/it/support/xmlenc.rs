@@ -21,8 +21,7 @@ pub const AES_192_CBC: &str = "http://www.w3.org/2001/04/xmlenc#aes192-cbc";
 pub const AES_128_CBC: &str = "http://www.w3.org/2001/04/xmlenc#aes128-cbc";
 pub const TRIPLE_DES: &str = "http://www.w3.org/2001/04/xmlenc#tripledes-cbc";
 /// Every content algorithm that has to be taken, under a signature.
-pub const CIPHERS: [&str; 6] =
-    [AES_128_GCM, AES_192_GCM, AES_256_GCM, AES_128_CBC, AES_192_CBC, AES_256_CBC];
+pub const CIPHERS: [&str; 6] = [AES_128_GCM, AES_192_GCM, AES_256_GCM, AES_128_CBC, AES_192_CBC, AES_256_CBC];
 
 /// Where the wrapped key stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,7 +48,14 @@ pub struct Sealing<'a> {
 impl<'a> Sealing<'a> {
     /// AES-256-GCM, RSA-OAEP, the key inside.
     pub const fn of(to: &'a Key) -> Self {
-        Self { to, cipher: AES_256_GCM, transport: OAEP, placed: Placed::Inside, content: None, wrapped: None }
+        Self {
+            to,
+            cipher: AES_256_GCM,
+            transport: OAEP,
+            placed: Placed::Inside,
+            content: None,
+            wrapped: None,
+        }
     }
 
     /// `<saml:NAME>` with `plaintext` encrypted inside.
@@ -62,7 +68,11 @@ impl<'a> Sealing<'a> {
         } else {
             ""
         };
-        let xenc = if self.placed == Placed::Inside { "" } else { " xmlns:xenc=\"http://www.w3.org/2001/04/xmlenc#\"" };
+        let xenc = if self.placed == Placed::Inside {
+            ""
+        } else {
+            " xmlns:xenc=\"http://www.w3.org/2001/04/xmlenc#\""
+        };
         let key = format!(
             "<xenc:EncryptedKey{xenc}><xenc:EncryptionMethod Algorithm=\"{}\">{parameters}</xenc:EncryptionMethod><xenc:CipherData><xenc:CipherValue>{}</xenc:CipherValue></xenc:CipherData></xenc:EncryptedKey>",
             self.transport,
