@@ -52,10 +52,14 @@ pub use serve::serve;
 /// The whole service over HTTP. Whoever serves it other than with [`serve()`] leaves the peer's
 /// address as `ConnectInfo<SocketAddr>` in the request's extensions, else it counts as unknown.
 pub fn router(app: App) -> Router {
-    executing(&app)
-        .merge(showing())
-        .nest(api::BASE, api::router(&app))
-        .merge(for_pages(&app))
+    let routes = executing(&app).merge(showing()).nest(api::BASE, api::router(&app)).merge(for_pages(&app));
+    guarded(app, routes)
+}
+
+/// Routes, and around them what holds for every request: the headers of every answer, pages for what
+/// is not there, and the page for a handler that panics (VAL-22).
+pub fn guarded(app: App, routes: Router<App>) -> Router {
+    routes
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(panic::Caught(app.clone())))

@@ -90,6 +90,7 @@ fn open(
     let opened = match snapshot.find(issuer.as_str()).cloned() {
         None => Err(Refusal::IssuerUnknown),
         Some(idp) => {
+            app.debug_message(&idp, received);
             let response = unopened.open(&idp.keys, Some(&app.0.me.slo), &idp.limits, now);
             response.map(|response| (idp, response))
         }
