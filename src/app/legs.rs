@@ -179,8 +179,9 @@ impl App {
         self.front_request(idp, &request, asking.at)
     }
 
-    /// Where a browser goes when there is nobody left to ask; `counted` are the applications that count: to where the person wanted to go if
-    /// everything is known to be over, else to the page that says what is not.
+    /// Where a browser goes when there is nobody left to ask: to where the person wanted to go if
+    /// everything is known to be over, else to the page that says what is not. `counted` are the
+    /// applications that count.
     pub(super) fn destination(
         &self,
         row: &LogoutRow,

@@ -98,10 +98,10 @@ row_id! {
     ApplicationId
 }
 row_id! {
-    /// The id of an `api_token` row.
-    TokenId
-}
-row_id! {
     /// The id of a `notification` row.
     NotificationId
+}
+row_id! {
+    /// The id of an `api_token` row.
+    TokenId
 }

@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod app;
+pub mod applications;
 pub mod browser;
 pub mod database;
 pub mod dsig;
@@ -13,6 +14,7 @@ pub mod metadata;
 pub mod process;
 pub mod receiver;
 pub mod schema;
+pub mod sse;
 pub mod story;
 pub mod xml;
 pub mod xmlenc;
