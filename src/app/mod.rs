@@ -1,12 +1,19 @@
 //! The imperative shell: load, decide, save, in one transaction. One file per story.
 //!
 //! [`login`] and [`acs`] sign somebody in, [`logout`] is the person's own sign-out, [`slo`] is the
-//! identity provider's, [`session`] says who is signed in, [`idps`] is for administrators, [`worker`]
-//! does what time demands.
+//! identity provider's, [`session`] says who is signed in, [`idps`] and [`applications`] are for
+//! administrators, [`notify`] tells applications, [`worker`] does what time demands. Applications ask
+//! with [`forward_auth`], follow the [`feed`], or let their pages wait for the [`session_end`].
 
 pub mod acs;
+pub mod api;
+pub mod applications;
 mod budget;
+pub mod deliveries;
+pub mod feed;
+pub mod forward_auth;
 pub mod health;
+mod heavy;
 pub mod idps;
 pub mod inspect;
 mod lanes;
@@ -14,20 +21,27 @@ mod legs;
 pub mod login;
 pub mod logout;
 pub mod logouts;
+mod lookout;
 pub mod metadata;
+pub mod notify;
+mod origins;
+mod places;
 mod policy;
 mod refusals;
 mod registry;
 mod return_target;
+mod second_opinion;
 mod send;
 pub mod session;
+pub mod session_end;
 pub mod slo;
+pub mod tokens;
 mod turned_away;
 mod visitor;
 pub mod worker;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -36,19 +50,22 @@ use openssl::sign::Signer as Hmac;
 use sqlx::Transaction;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgPool, Postgres};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::task::TaskTracker;
 
 pub use logout::LogoutHandle;
 pub use policy::{IdpPolicy, SwitchError};
 pub use return_target::ReturnTarget;
 pub use turned_away::TurnedAway;
-pub use visitor::{CorrelationToken, SessionToken, Visitor};
+pub use visitor::{ContinueToken, CorrelationToken, SessionToken, Visitor};
 
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::database;
 use crate::entropy::{Entropy, EntropyError};
-use crate::keys::KeyRing;
+use crate::keys::{KeyRing, TokenKeys};
+use crate::outbox::guard::Guard;
+use crate::outbox::notify::Notifier;
 use crate::saml::binding::Received;
 use crate::saml::encryption::DecryptionKeys;
 use crate::saml::names::{EntityId, Location, MessageId, NameError};
@@ -56,9 +73,14 @@ use crate::saml::signing::{Algorithm, Signer, SigningError};
 use crate::store::sessions::Alive;
 use crate::store::{StoreError, audit, secrets};
 use budget::Budget;
+use heavy::HeavyWork;
 use lanes::Lanes;
-use refusals::{Refusals, Refused};
+use login::Beginnings;
+use lookout::Lookout;
+use origins::Origins;
+use refusals::{RefusalLog, Refusals, Refused};
 use registry::{KnownIdp, Registry};
+use second_opinion::LargeCases;
 
 /// The path of the assertion consumer service.
 pub const ACS_PATH: &str = "/saml/acs";
@@ -76,6 +98,11 @@ const DEBUGGED: (u32, f64) = (100, 5.0);
 /// The most characters of such a message.
 const LONGEST_DEBUGGED: usize = 16 * 1024;
 
+/// How many deliveries are under way at once, to all applications together.
+const DELIVERIES: usize = 96;
+/// How many connections to one application are kept between deliveries.
+const CONNECTIONS_KEPT: usize = 8;
+
 /// The application: everything a story needs. Cheap to clone, one per process.
 #[derive(Clone)]
 pub struct App(Arc<Inner>);
@@ -92,16 +119,36 @@ struct Inner {
     me: Me,
     registry: Registry,
     refusals: Refusals,
+    refusal_log: RefusalLog,
     denials: Budget,
     debugged: Budget,
+    /// How much the API may be asked.
+    limits: tokens::Limits,
     /// What all nodes share, to seal form tokens.
     secret: [u8; 32],
     http: reqwest::Client,
     lanes: Lanes,
+    large_cases: LargeCases,
+    heavy: HeavyWork,
+    beginnings: Beginnings,
     /// Up to which principal the worker has looked for those that can be forgotten.
     tidied_to: AtomicI64,
     /// Rings when there is something in the outbox.
     outbox_bell: Notify,
+    /// Tells applications.
+    notifier: Notifier,
+    /// How many deliveries may be under way at once, to all applications together.
+    notify_room: Semaphore,
+    /// Rings when there is something to tell an application.
+    notify_bell: Notify,
+    /// The keys that sign what applications are told.
+    token_keys: RwLock<Arc<TokenKeys>>,
+    /// What goes on after the request that began it was answered.
+    tasks: TaskTracker,
+    /// Who waits for the end of sessions.
+    lookout: Lookout,
+    /// Where applications live.
+    origins: Origins,
 }
 
 /// Our own names.
@@ -115,7 +162,7 @@ struct Me {
 /// Why the application cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// No client for SOAP could be made.
+    /// No client for SOAP or for notifications could be made.
     #[error("no HTTP client: {0}")]
     Client(#[from] reqwest::Error),
     /// There is no randomness.
@@ -157,10 +204,17 @@ impl App {
         let registry = Registry::new(settings.saml.clone(), clock.now());
         let mut conn = pool.acquire().await.map_err(StoreError::from)?;
         registry.reload(&mut conn).await?;
+        let origins = Origins::default();
+        origins.renew(&mut conn).await?;
         let secret = secrets::shared(&mut conn, "forms", entropy.bytes()?).await?;
         secrets::signing_key(&mut conn, keys.signing.fingerprint(), clock.now()).await?;
         drop(conn);
+        let limits = tokens::Limits::new(settings.api.requests_per_minute);
+        let refusal_log = RefusalLog::new(clock.now());
         let lanes = Lanes::new(usize::try_from(database::lanes(&settings)).unwrap_or(1));
+        let guard = Guard::new(settings.outbound_allow.clone(), settings.base_url.is_loopback());
+        let notifier = Notifier::new(guard, CONNECTIONS_KEPT)?;
+        let token_keys = Arc::new(keys.tokens.clone());
         Ok(Self(Arc::new(Inner {
             http: crate::outbox::deliver::client()?,
             settings,
@@ -173,12 +227,24 @@ impl App {
             me,
             registry,
             refusals: Refusals::default(),
+            refusal_log,
             denials: Budget::new(DENIALS.0, DENIALS.1),
             debugged: Budget::new(DEBUGGED.0, DEBUGGED.1),
+            limits,
             secret,
             lanes,
+            large_cases: LargeCases::default(),
+            heavy: HeavyWork::default(),
+            beginnings: Beginnings::default(),
             tidied_to: AtomicI64::new(0),
             outbox_bell: Notify::new(),
+            notifier,
+            notify_room: Semaphore::new(DELIVERIES),
+            notify_bell: Notify::new(),
+            token_keys: RwLock::new(token_keys),
+            tasks: TaskTracker::new(),
+            lookout: Lookout::default(),
+            origins,
         })))
     }
 
@@ -265,8 +331,11 @@ impl App {
     /// The identity providers, read anew if any has changed.
     async fn renewed(&self) -> Result<Arc<registry::Snapshot>, StoreError> {
         let mut conn = self.connection().await?;
-        let renewal = tokio::time::timeout(DATABASE_PATIENCE, self.0.registry.renew(&mut conn));
-        renewal.await.unwrap_or(Err(StoreError::Late))
+        let renewal = async {
+            self.0.origins.renew(&mut conn).await?;
+            self.0.registry.renew(&mut conn).await
+        };
+        tokio::time::timeout(DATABASE_PATIENCE, renewal).await.unwrap_or(Err(StoreError::Late))
     }
 
     /// Does work on the database, but does not wait for ever.
@@ -291,9 +360,15 @@ impl App {
         })
     }
 
-    /// Logs a refusal and counts it for the audit; gives the name under which the log has it.
+    /// Counts a refusal for the audit and logs it, as long as they do not come in floods; gives the
+    /// name under which the log has it.
     fn refuse(&self, refused: &Refused<'_>) -> String {
-        let incident = self.incident();
+        let (incident, now) = (self.incident(), self.now());
+        self.0.refusals.note(refused, now);
+        let Some(unwritten) = self.0.refusal_log.may_write(now) else { return incident };
+        if unwritten > 0 {
+            tracing::warn!(unwritten, "refusals came too fast to log each; the audit has their number");
+        }
         tracing::info!(
             incident,
             endpoint = refused.endpoint,
@@ -305,7 +380,6 @@ impl App {
             "refused: {}",
             refused.detail
         );
-        self.0.refusals.note(refused, self.now());
         incident
     }
 

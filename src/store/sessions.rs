@@ -131,22 +131,6 @@ pub async fn by_public_id(conn: &mut PgConnection, public_id: &str) -> Result<Op
     Ok(found)
 }
 
-/// The newest sessions first, for operators.
-///
-/// # Errors
-/// [`StoreError::Database`].
-pub async fn list(conn: &mut PgConnection, limit: i64) -> Result<Vec<Session>, StoreError> {
-    let found = sqlx::query_as!(
-        Session,
-        r#"select id as "id: _", public_id, created_at, last_seen_at, expires_at, ended_at, end_reason
-             from session order by id desc limit $1"#,
-        limit
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(found)
-}
-
 /// On what a session rests, in the order in which it was added.
 ///
 /// # Errors
@@ -315,6 +299,30 @@ pub async fn touch(conn: &mut PgConnection, id: SessionId, alive: Alive) -> Resu
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Which of these sessions are over, or forgotten.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn over(
+    conn: &mut PgConnection,
+    asked: &[SessionId],
+    alive: Alive,
+) -> Result<Vec<SessionId>, StoreError> {
+    let asked: Vec<i64> = asked.iter().map(|session| session.0).collect();
+    let over = sqlx::query_scalar!(
+        r#"select asked.id as "id!: SessionId"
+             from unnest($1::bigint[]) as asked (id)
+             left join session s on s.id = asked.id
+            where s.id is null or s.ended_at is not null or s.expires_at <= $2 or s.last_seen_at <= $3"#,
+        &asked,
+        alive.now,
+        alive.idle_since
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(over)
 }
 
 /// Writes down what the clock has ended, a batch at a time; says how many. Sessions that somebody
