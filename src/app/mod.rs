@@ -121,9 +121,9 @@ struct Inner {
     refusals: Refusals,
     refusal_log: RefusalLog,
     denials: Budget,
-    debugged: Budget,
     /// How much the API may be asked.
     limits: tokens::Limits,
+    debugged: Budget,
     /// What all nodes share, to seal form tokens.
     secret: [u8; 32],
     http: reqwest::Client,
@@ -229,8 +229,8 @@ impl App {
             refusals: Refusals::default(),
             refusal_log,
             denials: Budget::new(DENIALS.0, DENIALS.1),
-            debugged: Budget::new(DEBUGGED.0, DEBUGGED.1),
             limits,
+            debugged: Budget::new(DEBUGGED.0, DEBUGGED.1),
             secret,
             lanes,
             large_cases: LargeCases::default(),

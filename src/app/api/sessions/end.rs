@@ -78,16 +78,13 @@ async fn end_session(app: &App, caller: &Caller, found: &Session) -> Result<Opti
     };
     let begun = logouts::begin_one(app, &mut tx, &snapshot, caller, &session, Browser::Absent, None).await?;
     tx.commit().await?;
+    app.session_ended();
     tracing::info!(logout.id = begun.id.0, token = caller.token.0, "a session was ended over the API");
     Ok(Some(begun.id))
 }
 
 /// Ends an application's own session, and nothing else.
 async fn end_own(app: &App, caller: &Caller, own: &ApplicationSession) -> Result<(), Halt> {
-    if own.source == "forward-auth" {
-        // The next check would bring it back, unnoticed by who is to be told.
-        return Err(Refused::Conflict(String::from("this part is over with its session only")).into());
-    }
     let mut tx = app.begin().await?;
     if let Some(session) = own.session {
         sessions::lock(&mut tx, session).await?;
