@@ -16,7 +16,7 @@ use crate::saml::names::{Binding, MessageId, SessionIndex};
 use crate::saml::outbound::Reason;
 use crate::store::legs::{self, LegRow};
 use crate::store::logouts::{self, LogoutRow};
-use crate::store::{LogoutId, SessionId, StoreError, open_requests, outbox};
+use crate::store::{ApplicationId, LogoutId, SessionId, StoreError, applications, open_requests, outbox};
 
 /// A logout and its legs, locked.
 pub(super) struct Affair {
@@ -88,7 +88,8 @@ impl Affair {
 
     /// `Reason` of the LogoutRequests that this logout sends (SLO-41).
     pub(super) fn reason(&self) -> Reason {
-        let by_admin = self.row.trigger == "admin" || self.row.reason.as_deref() == Some(Reason::Admin.uri());
+        let by_admin = matches!(self.row.trigger.as_str(), "admin" | "operator")
+            || self.row.reason.as_deref() == Some(Reason::Admin.uri());
         if by_admin { Reason::Admin } else { Reason::User }
     }
 }
@@ -178,8 +179,9 @@ impl App {
         self.front_request(idp, &request, asking.at)
     }
 
-    /// Where a browser goes when there is nobody left to ask; `counted` are the applications that count: to where the person wanted to go if
-    /// everything is known to be over, else to the page that says what is not.
+    /// Where a browser goes when there is nobody left to ask: to where the person wanted to go if
+    /// everything is known to be over, else to the page that says what is not. `counted` are the
+    /// applications that count.
     pub(super) fn destination(
         &self,
         row: &LogoutRow,
@@ -187,7 +189,7 @@ impl App {
         counted: impl IntoIterator<Item = Hearing>,
     ) -> Result<LogoutHandle, ReturnTarget> {
         let handle = row.handle.as_deref().and_then(LogoutHandle::parse);
-        let target = row.return_to.as_deref().and_then(|target| self.return_target(target));
+        let target = row.return_to.as_deref().and_then(|target| self.recorded_target(target));
         match (target, handle) {
             (Some(target), _) if Outcome::of(legs).and(counted) == Outcome::Complete => Err(target),
             (target, None) => Err(target.unwrap_or_else(ReturnTarget::home)),
@@ -201,6 +203,37 @@ impl App {
         let settings = &self.0.settings;
         ReturnTarget::parse(text, &settings.base_url, &settings.return_origins)
             .or_else(|| ReturnTarget::parse(text, &settings.base_url, &self.0.origins.known()))
+    }
+
+    /// A return target that was allowed when its logout began.
+    pub(super) fn recorded_target(&self, text: &str) -> Option<ReturnTarget> {
+        ReturnTarget::recorded(text, &self.0.settings.base_url)
+    }
+
+    /// A return target that the settings allow, or an application with its origins and logout URLs:
+    /// that one, if one is given, else any (SSO-25).
+    pub(super) async fn return_target_for(
+        &self,
+        conn: &mut PgConnection,
+        application: Option<ApplicationId>,
+        text: &str,
+    ) -> Result<Option<ReturnTarget>, StoreError> {
+        let settings = &self.0.settings;
+        let ours = match application {
+            // Another application's pages are no business of this one.
+            Some(_) => ReturnTarget::parse(text, &settings.base_url, &settings.return_origins),
+            None => self.return_target(text),
+        };
+        if ours.is_some() {
+            return Ok(ours);
+        }
+        let Some(target) = self.recorded_target(text) else { return Ok(None) };
+        let all = match application {
+            Some(application) => applications::by_id(conn, application).await?.into_iter().collect(),
+            None => applications::all(conn).await?,
+        };
+        let allowed = all.iter().any(|one| target.is_of(&one.origins, &one.logout_urls));
+        Ok(allowed.then_some(target))
     }
 }
 

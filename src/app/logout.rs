@@ -1,18 +1,20 @@
 //! The person signs out.
 
 mod admin;
-mod begin;
+pub(in crate::app) mod begin;
+mod go_on;
 mod page;
 
 use crate::app::legs::{Affair, Move};
 use crate::app::{App, Fault, ReturnTarget, Visitor, notify, worker};
-use crate::logout::plan::Trigger;
+use crate::logout::plan::{Browser, Trigger};
 use crate::logout::step::Event;
 use crate::saml::binding::Outbound;
 use crate::store::logouts::{self, NewLogout};
 use crate::store::{LogoutId, legs, sessions};
 pub use admin::{AdminFault, EndedByAdmin, end_by_admin};
-use begin::{begin, lock_alive};
+use begin::{Telling, begin, lock_alive};
+pub use go_on::go_on;
 use page::view;
 pub use page::{Layer, LayerState, LayerView, LogoutHandle, LogoutView};
 
@@ -182,14 +184,18 @@ async fn try_start(
         drop(tx);
         return over_already(app, visitor).await;
     };
-    let target = wanted.return_to.as_deref().and_then(|target| app.return_target(target));
+    let target = match wanted.return_to.as_deref() {
+        Some(target) => app.return_target_for(&mut tx, None, target).await?,
+        None => None,
+    };
     let handle = app.0.entropy.handle_128()?;
     let new = NewLogout {
         handle: &handle,
         trigger: Trigger::Person,
         return_to: target.as_ref().map(ReturnTarget::as_str),
     };
-    let begun = begin(app, &mut tx, &snapshot, &session, new, wanted.local_only).await?;
+    let telling = if wanted.local_only { Telling::Nobody } else { Telling::Through(Browser::Present) };
+    let begun = begin(app, &mut tx, &snapshot, &session, new, telling, None).await?;
     tx.commit().await?;
     app.session_ended();
     tracing::info!(logout.id = begun.id.0, local_only = wanted.local_only, "somebody signed out");

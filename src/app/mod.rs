@@ -6,12 +6,14 @@
 //! with [`forward_auth`], follow the [`feed`], or let their pages wait for the [`session_end`].
 
 pub mod acs;
+pub mod api;
 pub mod applications;
 mod budget;
 pub mod deliveries;
 pub mod feed;
 pub mod forward_auth;
 pub mod health;
+mod heavy;
 pub mod idps;
 pub mod inspect;
 mod lanes;
@@ -33,6 +35,7 @@ mod send;
 pub mod session;
 pub mod session_end;
 pub mod slo;
+pub mod tokens;
 mod turned_away;
 mod visitor;
 pub mod worker;
@@ -54,7 +57,7 @@ pub use logout::LogoutHandle;
 pub use policy::{IdpPolicy, SwitchError};
 pub use return_target::ReturnTarget;
 pub use turned_away::TurnedAway;
-pub use visitor::{CorrelationToken, SessionToken, Visitor};
+pub use visitor::{ContinueToken, CorrelationToken, SessionToken, Visitor};
 
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -63,17 +66,20 @@ use crate::entropy::{Entropy, EntropyError};
 use crate::keys::{KeyRing, TokenKeys};
 use crate::outbox::guard::Guard;
 use crate::outbox::notify::Notifier;
+use crate::saml::binding::Received;
 use crate::saml::encryption::DecryptionKeys;
 use crate::saml::names::{EntityId, Location, MessageId, NameError};
 use crate::saml::signing::{Algorithm, Signer, SigningError};
 use crate::store::sessions::Alive;
 use crate::store::{StoreError, audit, secrets};
 use budget::Budget;
+use heavy::HeavyWork;
 use lanes::Lanes;
+use login::Beginnings;
 use lookout::Lookout;
 use origins::Origins;
-use refusals::{Refusals, Refused};
-use registry::Registry;
+use refusals::{RefusalLog, Refusals, Refused};
+use registry::{KnownIdp, Registry};
 use second_opinion::LargeCases;
 
 /// The path of the assertion consumer service.
@@ -87,6 +93,10 @@ pub const SOAP_PATH: &str = "/saml/slo/soap";
 const DATABASE_PATIENCE: Duration = Duration::from_secs(3);
 /// Signed denials for each claimed issuer: so many at once, and so many a second after that.
 const DENIALS: (u32, f64) = (20, 2.0);
+/// Messages logged whole for each claimed issuer for which that is switched on: as above.
+const DEBUGGED: (u32, f64) = (100, 5.0);
+/// The most characters of such a message.
+const LONGEST_DEBUGGED: usize = 16 * 1024;
 
 /// How many deliveries are under way at once, to all applications together.
 const DELIVERIES: usize = 96;
@@ -109,12 +119,18 @@ struct Inner {
     me: Me,
     registry: Registry,
     refusals: Refusals,
+    refusal_log: RefusalLog,
     denials: Budget,
+    /// How much the API may be asked.
+    limits: tokens::Limits,
+    debugged: Budget,
     /// What all nodes share, to seal form tokens.
     secret: [u8; 32],
     http: reqwest::Client,
     lanes: Lanes,
     large_cases: LargeCases,
+    heavy: HeavyWork,
+    beginnings: Beginnings,
     /// Up to which principal the worker has looked for those that can be forgotten.
     tidied_to: AtomicI64,
     /// Rings when there is something in the outbox.
@@ -193,6 +209,8 @@ impl App {
         let secret = secrets::shared(&mut conn, "forms", entropy.bytes()?).await?;
         secrets::signing_key(&mut conn, keys.signing.fingerprint(), clock.now()).await?;
         drop(conn);
+        let limits = tokens::Limits::new(settings.api.requests_per_minute);
+        let refusal_log = RefusalLog::new(clock.now());
         let lanes = Lanes::new(usize::try_from(database::lanes(&settings)).unwrap_or(1));
         let guard = Guard::new(settings.outbound_allow.clone(), settings.base_url.is_loopback());
         let notifier = Notifier::new(guard, CONNECTIONS_KEPT)?;
@@ -209,10 +227,15 @@ impl App {
             me,
             registry,
             refusals: Refusals::default(),
+            refusal_log,
             denials: Budget::new(DENIALS.0, DENIALS.1),
+            limits,
+            debugged: Budget::new(DEBUGGED.0, DEBUGGED.1),
             secret,
             lanes,
             large_cases: LargeCases::default(),
+            heavy: HeavyWork::default(),
+            beginnings: Beginnings::default(),
             tidied_to: AtomicI64::new(0),
             outbox_bell: Notify::new(),
             notifier,
@@ -337,9 +360,15 @@ impl App {
         })
     }
 
-    /// Logs a refusal and counts it for the audit; gives the name under which the log has it.
+    /// Counts a refusal for the audit and logs it, as long as they do not come in floods; gives the
+    /// name under which the log has it.
     fn refuse(&self, refused: &Refused<'_>) -> String {
-        let incident = self.incident();
+        let (incident, now) = (self.incident(), self.now());
+        self.0.refusals.note(refused, now);
+        let Some(unwritten) = self.0.refusal_log.may_write(now) else { return incident };
+        if unwritten > 0 {
+            tracing::warn!(unwritten, "refusals came too fast to log each; the audit has their number");
+        }
         tracing::info!(
             incident,
             endpoint = refused.endpoint,
@@ -351,8 +380,22 @@ impl App {
             "refused: {}",
             refused.detail
         );
-        self.0.refusals.note(refused, self.now());
         incident
+    }
+
+    /// Logs a message whole, if that is switched on for the identity provider it claims to be from.
+    /// Anybody can claim that, so how much and how often is bounded.
+    fn debug_message(&self, idp: &KnownIdp, received: &Received) {
+        if idp.policy.debug_messages && self.0.debugged.take(idp.entity_id.as_str(), self.now()) {
+            let body: String = received.octets.chars().take(LONGEST_DEBUGGED).collect();
+            tracing::warn!(
+                idp = idp.slug,
+                binding = received.binding.as_str(),
+                ?body,
+                "debug_messages is on for this identity provider: its message stands here as it came, people's \
+                 names and all; switch it off again as soon as you can"
+            );
+        }
     }
 
     /// Logs a fault of ours, with all its causes; gives the name under which the log has it.

@@ -6,8 +6,10 @@ use sqlx::PgConnection;
 
 use crate::app::{App, DATABASE_PATIENCE, SessionToken};
 use crate::saml::names::{EntityId, NameId, SessionIndex};
+use crate::store::SessionId;
+use crate::store::StoreError;
+use crate::store::session_search::{self, FIRST_PAGE, Search};
 use crate::store::sessions::{self, Authentication, Session};
-use crate::store::{SessionId, StoreError, identity_providers};
 
 /// The answer of `GET /session` to a live cookie.
 #[derive(Debug, Clone, Serialize)]
@@ -67,7 +69,7 @@ pub struct SessionLine {
     pub alive: bool,
     /// When it was ended.
     pub ended_at: Option<DateTime<Utc>>,
-    /// By what: `person`, `idp`, `admin`, `expired`, `replaced`.
+    /// By what: `person`, `idp`, `admin`, `application`, `operator`, `expired`, `replaced`.
     pub end_reason: Option<String>,
     /// The slugs of the identity providers on which it rests.
     pub idps: Vec<String>,
@@ -127,15 +129,9 @@ pub(super) async fn look(
 pub async fn list(app: &App, limit: u32) -> Result<Vec<SessionLine>, StoreError> {
     let mut conn = app.connection().await?;
     let alive = app.alive();
-    let idps = identity_providers::all(&mut conn).await?;
-    let slug = |id| idps.iter().find(|idp| idp.id == id).map(|idp| idp.slug.clone());
-    let mut lines = Vec::new();
-    for session in sessions::list(&mut conn, i64::from(limit)).await? {
-        let authentications = sessions::authentications(&mut conn, session.id).await?;
-        let idps = authentications.iter().filter_map(|authentication| slug(authentication.idp)).collect();
-        lines.push(line(session, alive, idps));
-    }
-    Ok(lines)
+    let all = Search { before: FIRST_PAGE, alive_only: false, idp: None };
+    let found = session_search::newest(&mut conn, all, alive, i64::from(limit)).await?;
+    Ok(found.into_iter().map(|listed| line(listed.session, alive, listed.idps)).collect())
 }
 
 fn line(session: Session, alive: sessions::Alive, idps: Vec<String>) -> SessionLine {

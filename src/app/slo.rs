@@ -75,7 +75,7 @@ pub async fn receive_soap(app: &App, source: IpAddr, body: &[u8]) -> SoapReply {
     let arrival =
         Arrival { endpoint: SOAP_PATH, binding: Binding::Soap, source, digest: openssl::sha::sha256(body) };
     let judged = match soap::decode(body, Parameter::SamlRequest) {
-        Ok(received) => judge(app, arrival, &received).await,
+        Ok(received) => judge(app, arrival, &Arc::new(received)).await,
         Err(refusal) => app.plain(arrival, None, None, refusal),
     };
     let answer = match &judged {
@@ -111,9 +111,10 @@ async fn front(app: &App, arrival: Arrival, decoded: Result<Received, Refusal>) 
     match decoded {
         Err(refusal) => FrontReply::Refused(app.plain_refused(arrival, None, None, refusal)),
         Ok(received) if received.parameter == Parameter::SamlResponse => {
-            response(app, arrival, &received).await
+            response(app, arrival, &Arc::new(received)).await
         }
         Ok(received) => {
+            let received = Arc::new(received);
             let judged = judge(app, arrival, &received).await;
             front_answer(app, &judged, received.relay_state.as_ref())
         }
@@ -144,12 +145,14 @@ fn front_answer(app: &App, judged: &Judged, relay_state: Option<&RelayState>) ->
 
 /// Reads, authenticates and executes a LogoutRequest. If the copy of the identity providers turns
 /// out to be old, it is renewed, once, and everything is done again.
-async fn judge(app: &App, arrival: Arrival, received: &Received) -> Judged {
+async fn judge(app: &App, arrival: Arrival, received: &Arc<Received>) -> Judged {
     let mut snapshot = app.0.registry.snapshot();
     let mut renewed = false;
     loop {
         let now = app.now();
-        let read = read(app, arrival.binding, received, &snapshot, now);
+        let (own, octets, idps) = (app.clone(), Arc::clone(received), Arc::clone(&snapshot));
+        let work = move || read(&own, arrival.binding, &octets, &idps, now);
+        let read = app.0.heavy.read(received, work).await;
         match confirmed(app, arrival, read).await {
             Read::Authentic(idp, request) => {
                 let verdict = execute(app, arrival, &idp, &request, now).await;
@@ -201,6 +204,7 @@ fn read(app: &App, binding: Binding, received: &Received, snapshot: &Snapshot, n
         let refusal = Refusal::IssuerUnknown;
         return Read::Unproved { idp: None, issuer: Some(issuer), id: Some(id), refusal };
     };
+    app.debug_message(&idp, received);
     let me = if binding == Binding::Soap { &app.0.me.soap } else { &app.0.me.slo };
     match unopened.decrypting_with(&app.0.decryption).open(&idp.keys, me, &idp.limits, now) {
         Ok(request) => Read::Authentic(idp, Box::new(request)),

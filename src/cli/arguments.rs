@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::app::applications::{Subject, TokenType};
@@ -99,6 +99,11 @@ pub(super) enum Command {
     Logout {
         #[command(subcommand)]
         command: LogoutCommand,
+    },
+    /// Tokens of the API.
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
     },
 }
 
@@ -361,6 +366,59 @@ pub(super) enum LogoutCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenCommand {
+    /// Makes one and prints it, this once: only its digest is kept.
+    Create {
+        /// What you call it.
+        name: String,
+        /// What it may do.
+        #[arg(long, value_enum)]
+        role: RoleArgument,
+        /// The application whose it is; only of role application.
+        #[arg(long, value_name = "ID", required_if_eq("role", "application"))]
+        application: Option<String>,
+        /// For how long it is good, such as 90d; for ever, if absent.
+        #[arg(long, value_name = "DURATION", value_parser = life)]
+        expires_in: Option<TimeDelta>,
+    },
+    /// Shows all, good or not.
+    List {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revokes one, for good, on every node at once.
+    Revoke {
+        /// Its number in the list.
+        id: i64,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum RoleArgument {
+    /// The sessions in which one application takes part.
+    Application,
+    /// Every session and logout.
+    Operator,
+    /// Everything.
+    Admin,
+}
+
+impl std::fmt::Display for RoleArgument {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Application => "application",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        })
+    }
+}
+
+fn life(text: &str) -> Result<TimeDelta, String> {
+    crate::config::duration(text).ok_or_else(|| format!("expected {}", crate::config::DURATION))
 }
 
 fn switch(text: &str) -> Result<(String, String), String> {

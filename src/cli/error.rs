@@ -21,6 +21,9 @@ pub enum CliError {
     /// An administrator's logout.
     #[error(transparent)]
     Admin(#[from] AdminFault),
+    /// What the API would refuse as well.
+    #[error(transparent)]
+    Refused(#[from] crate::app::api::Refused),
     /// The application cannot be put together.
     #[error(transparent)]
     App(#[from] AppError),

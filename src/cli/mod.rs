@@ -18,6 +18,7 @@ mod migrate;
 mod output;
 mod serve;
 mod session;
+mod token;
 mod tools;
 
 use std::process::ExitCode;
@@ -67,6 +68,7 @@ fn run_command(arguments: Arguments) -> Result<(), CliError> {
             Command::Delivery { command } => delivery::run(&tools, command).await,
             Command::Session { command } => session::run(&tools, command).await,
             Command::Logout { command } => logout::run(&tools, command).await,
+            Command::Token { command } => token::run(&tools, command).await,
         }
     })
 }

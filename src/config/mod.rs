@@ -20,6 +20,7 @@ use thiserror::Error;
 pub use base_url::BaseUrl;
 pub use layers::Flags;
 pub use machine::{Machine, effective_uid};
+pub use parse::{DURATION, duration};
 
 use layers::{Layers, Setting};
 
@@ -63,6 +64,8 @@ pub struct Settings {
     pub organization: Option<Organization>,
     /// E-mail address of the technical contact in our metadata.
     pub technical_contact: Option<String>,
+    /// The API.
+    pub api: ApiSettings,
     /// What is logged, as a `tracing` filter. `None`: `info` for the service, `warn` for
     /// commands that answer and end.
     pub log: Option<String>,
@@ -80,6 +83,13 @@ pub struct SessionSettings {
     /// How long an ended session is remembered, so that a late LogoutRequest for it is
     /// told Success instead of `UnknownPrincipal` (rows b and d of the status table).
     pub remember: TimeDelta,
+}
+
+/// The API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApiSettings {
+    /// How much one token may ask of one node.
+    pub requests_per_minute: u32,
 }
 
 /// Our side of SAML.
@@ -267,6 +277,11 @@ impl Settings {
                 parse::MAIL_ADDRESS,
                 parse::mail_address,
             )?,
+            api: ApiSettings {
+                requests_per_minute: layers
+                    .parsed("api.requests_per_minute", parse::RATE, parse::rate)?
+                    .unwrap_or(3000),
+            },
             log: layers.parsed("log", parse::LOG_FILTER, parse::log_filter)?,
             log_format: layers
                 .parsed("log_format", parse::LOG_FORMAT, parse::log_format)?
@@ -474,6 +489,7 @@ const SETTINGS: &[Setting] = &[
     Setting::plain("organization.name"),
     Setting::plain("organization.url"),
     Setting::plain("organization.technical_contact"),
+    Setting::plain("api.requests_per_minute"),
     Setting::plain("log"),
     Setting::plain("log_format"),
 ];

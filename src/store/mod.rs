@@ -3,11 +3,14 @@
 //! The caller owns the transaction, and every instant is a parameter. Locks are taken in one order
 //! everywhere: principals by id, then sessions by id, then a logout.
 
+pub mod api_tokens;
+pub mod application_sessions;
 pub mod applications;
 pub mod assertions;
 pub mod audit;
 pub mod bars;
 pub mod feed;
+pub mod idempotency;
 pub mod identity_providers;
 pub mod legs;
 pub mod logouts;
@@ -19,6 +22,7 @@ pub mod principals;
 pub mod receive_logout;
 pub mod retention;
 pub mod secrets;
+pub mod session_search;
 pub mod sessions;
 
 /// What can go wrong with the database.
@@ -96,4 +100,8 @@ row_id! {
 row_id! {
     /// The id of a `notification` row.
     NotificationId
+}
+row_id! {
+    /// The id of an `api_token` row.
+    TokenId
 }

@@ -5,11 +5,15 @@
 //! back to [`reply`] or [`error`]; it decides nothing else.
 
 mod acs;
+pub mod api;
 mod assets;
 mod body;
 mod cookies;
+mod cors;
 mod error;
+mod events;
 mod fields;
+mod forward_auth;
 mod headers;
 mod health;
 mod home;
@@ -17,13 +21,16 @@ mod login;
 mod logout;
 mod metadata;
 mod navigation;
+mod original_url;
 mod pages;
 mod panic;
 mod reply;
+
 mod routes;
 mod serve;
 mod session;
 mod slo;
+mod sse;
 mod telemetry;
 mod visitor;
 mod well_known;
@@ -45,8 +52,14 @@ pub use serve::serve;
 /// The whole service over HTTP. Whoever serves it other than with [`serve()`] leaves the peer's
 /// address as `ConnectInfo<SocketAddr>` in the request's extensions, else it counts as unknown.
 pub fn router(app: App) -> Router {
-    executing(&app)
-        .merge(showing())
+    let routes = executing(&app).merge(showing()).nest(api::BASE, api::router(&app)).merge(for_pages(&app));
+    guarded(app, routes)
+}
+
+/// Routes, and around them what holds for every request: the headers of every answer, pages for what
+/// is not there, and the page for a handler that panics (VAL-22).
+pub fn guarded(app: App, routes: Router<App>) -> Router {
+    routes
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(panic::Caught(app.clone())))
@@ -74,13 +87,21 @@ fn showing() -> Router<App> {
     Router::new()
         .route(routes::HOME, get(home::show))
         .route(routes::METADATA, get(metadata::ours))
-        .route(routes::SESSION, get(session::show))
+        .route(routes::FORWARD_AUTH, get(forward_auth::check))
         .route(routes::DISCOVERY, get(well_known::discovery))
         .route(routes::KEY_SET, get(well_known::key_set))
         .route(routes::HEALTH, get(health::alive))
         .route(routes::READY, get(health::ready))
         .route(assets::stylesheet_path(), get(assets::stylesheet))
         .route(assets::icon_path(), get(assets::icon))
+}
+
+/// What pages of applications may ask with the browser's cookie.
+fn for_pages(app: &App) -> Router<App> {
+    Router::new()
+        .route(routes::SESSION, get(session::show).options(cors::preflight))
+        .route(routes::SESSION_EVENTS, get(events::ended).options(cors::preflight))
+        .layer(from_fn_with_state(app.clone(), cors::apply))
 }
 
 async fn not_found() -> Response {

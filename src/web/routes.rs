@@ -14,6 +14,10 @@ pub const SLO: &str = "/saml/slo";
 pub const SLO_SOAP: &str = "/saml/slo/soap";
 /// Whether a session lives.
 pub const SESSION: &str = "/session";
+/// Waits for a session's end.
+pub const SESSION_EVENTS: &str = "/session/events";
+/// Whether a proxy may let a request through.
+pub const FORWARD_AUTH: &str = "/forward-auth";
 /// Asks whether to sign out, and does it.
 pub const LOGOUT: &str = "/logout";
 /// What became of a logout.
@@ -34,6 +38,7 @@ pub fn methods(path: &str) -> &'static str {
         ACS | SLO_SOAP => "POST",
         SLO | LOGOUT => "GET, POST",
         LOGIN => "GET",
+        SESSION | SESSION_EVENTS => "GET, HEAD, OPTIONS",
         _ if path.starts_with("/logout/") => "GET",
         _ => "GET, HEAD",
     }
@@ -41,7 +46,7 @@ pub fn methods(path: &str) -> &'static str {
 
 /// The name of a path in the audit: as our table has it, so that no handle is written down.
 pub fn named(path: &str) -> &'static str {
-    [METADATA, LOGIN, ACS, SLO, SLO_SOAP, SESSION, LOGOUT]
+    [METADATA, LOGIN, ACS, SLO, SLO_SOAP, SESSION, SESSION_EVENTS, FORWARD_AUTH, LOGOUT]
         .into_iter()
         .find(|known| *known == path)
         .unwrap_or(if path.starts_with("/logout/") { LOGOUT_RESULT } else { "other" })

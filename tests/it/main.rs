@@ -17,15 +17,25 @@
     reason = "what is read top-down as a story need not be fast"
 )]
 
+mod api;
 mod architecture;
 mod binding_post;
 mod binding_redirect;
 mod binding_soap;
 mod cli;
+#[expect(
+    clippy::too_many_lines,
+    clippy::type_complexity,
+    reason = "a list of cases is as long as it is, with one column for each thing that differs"
+)]
 mod corpus;
 mod crash;
 mod encryption;
+mod feed;
+mod forward_auth;
 mod inspect;
+mod interleavings;
+mod limits;
 mod messages;
 mod metadata;
 mod notify;
@@ -34,6 +44,8 @@ mod race;
 mod refusals;
 #[cfg(feature = "second-opinion")]
 mod second_opinion;
+mod secrecy;
+mod session_page;
 mod slo_initiate;
 mod slo_receive;
 mod sso;
@@ -42,4 +54,5 @@ mod stories;
 mod support;
 mod switches;
 mod validation;
+mod web;
 mod wrapping;

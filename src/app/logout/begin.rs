@@ -7,14 +7,14 @@ use sqlx::PgConnection;
 use crate::app::legs::{Affair, Move};
 use crate::app::registry::Snapshot;
 use crate::app::{App, Fault};
-use crate::logout::plan::{Reach, Trigger};
+use crate::logout::plan::{Browser, Reach, Trigger};
 use crate::logout::step::{Leg, LegState, Logout, RESUME_WITHIN};
 use crate::store::logouts::{self, NewLogout};
 use crate::store::sessions::{self, Session};
-use crate::store::{LogoutId, audit, legs as stored, notifications, outbox, principals};
+use crate::store::{LogoutId, TokenId, audit, legs as stored, notifications, outbox, principals};
 
 /// Locks the principals of a session, then the session; none if it is over.
-pub(super) async fn lock_alive(
+pub(in crate::app) async fn lock_alive(
     app: &App,
     conn: &mut PgConnection,
     found: Option<Session>,
@@ -25,36 +25,51 @@ pub(super) async fn lock_alive(
     Ok(sessions::lock(conn, found.id).await?.filter(|session| session.is_alive(alive)))
 }
 
+/// Which identity providers are told.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::app) enum Telling {
+    /// None of them: only our own session ends (SLO-47).
+    Nobody,
+    /// Each, by the way that is there.
+    Through(Browser),
+}
+
 /// A logout that has begun.
-pub(super) struct Begun {
-    pub(super) id: LogoutId,
-    pub(super) next: Move,
+pub(in crate::app) struct Begun {
+    pub(in crate::app) id: LogoutId,
+    /// The name of its page.
+    pub(in crate::app) handle: String,
+    pub(in crate::app) next: Move,
     /// Whether somebody has to be told over SOAP.
-    pub(super) queued: bool,
+    pub(in crate::app) queued: bool,
     /// Whether no identity provider has to be told.
-    pub(super) alone: bool,
+    pub(in crate::app) alone: bool,
     /// Whether an application that counts has to be told.
-    pub(super) counted: bool,
+    pub(in crate::app) counted: bool,
 }
 
 /// Ends a locked session and begins the logout, with a leg for everything on which it rests.
-pub(super) async fn begin(
+pub(in crate::app) async fn begin(
     app: &App,
     conn: &mut PgConnection,
     snapshot: &Snapshot,
     session: &Session,
     new: NewLogout<'_>,
-    local_only: bool,
+    telling: Telling,
+    by: Option<TokenId>,
 ) -> Result<Begun, Fault> {
     let now = app.now();
+    let handle = new.handle.to_owned();
     let id = logouts::begin(conn, new, now).await?;
-    let reason = if new.trigger == Trigger::Admin { "admin" } else { "person" };
-    sessions::end(conn, session.id, now, reason, Some(id)).await?;
+    sessions::end(conn, session.id, now, new.trigger.as_str(), Some(id)).await?;
     let mut legs = Vec::new();
     for authentication in sessions::authentications(conn, session.id).await? {
         let known = snapshot.by_id(authentication.idp).filter(|_| authentication.name_id.is_some());
         let reach = known.map_or(Reach::NONE, |idp| idp.reach());
-        let state = if local_only { LegState::NotAsked } else { LegState::first(reach.route(new.trigger)) };
+        let state = match telling {
+            Telling::Nobody => LegState::NotAsked,
+            Telling::Through(browser) => LegState::first(reach.route(browser)),
+        };
         let end = authentication.session_not_on_or_after;
         let resume_until = end.map_or(now + RESUME_WITHIN, |end| end.min(now + RESUME_WITHIN));
         let leg = stored::add(conn, id, session.id, &authentication, state, resume_until).await?;
@@ -64,27 +79,36 @@ pub(super) async fn begin(
         legs.push(Leg { id: leg, reach, state, deadline: None, resumed: false, resume_until });
     }
     let (queued, alone) = (legs.iter().any(|leg| leg.state == LegState::Queued), legs.is_empty());
-    let step = Logout::start(new.trigger, legs, now);
+    let browser = match telling {
+        Telling::Nobody => Browser::Absent,
+        Telling::Through(browser) => browser,
+    };
+    let step = Logout::start(browser, legs, now);
     let affair = Affair::begun(conn, id).await?;
     let next = app.save(conn, &affair, step, now).await?;
-    audit::add(conn, &entry(new.trigger, now)).await?;
+    audit::add(conn, &entry(new.trigger, by, id, now)).await?;
     let counted = notifications::unheard(conn, id, now).await?.waiting > 0;
-    Ok(Begun { id, next, queued, alone, counted })
+    Ok(Begun { id, handle, next, queued, alone, counted })
 }
 
-fn entry(trigger: Trigger, now: DateTime<Utc>) -> audit::Entry {
+fn entry(trigger: Trigger, by: Option<TokenId>, id: LogoutId, now: DateTime<Utc>) -> audit::Entry {
+    let (endpoint, rule) = match trigger {
+        Trigger::Admin => ("admin", "SLO-46"),
+        Trigger::Application | Trigger::Operator => ("api", "SLO-46"),
+        Trigger::Idp | Trigger::Person => ("/logout", "SLO-35"),
+    };
     audit::Entry {
         at: now,
-        endpoint: if trigger == Trigger::Admin { "admin" } else { "/logout" },
+        endpoint,
         binding: None,
         issuer: None,
         message_id: None,
         digest: None,
         verdict: audit::Verdict::Ours,
-        rule: if trigger == Trigger::Admin { "SLO-46" } else { "SLO-35" },
+        rule,
         sessions: 1,
         count: 1,
         source: None,
-        detail: None,
+        detail: by.map(|token| format!("token {token}: logout {id}")),
     }
 }

@@ -142,7 +142,7 @@ pub(super) async fn view(app: &App, handle: &LogoutHandle) -> Result<Option<Logo
     Ok(Some(LogoutView {
         layers: std::iter::once(ours).chain(theirs).chain(applications.into_iter().map(told)).collect(),
         finished: over && !telling,
-        return_to: row.return_to.as_deref().and_then(|target| app.return_target(target)),
+        return_to: row.return_to.as_deref().and_then(|target| app.recorded_target(target)),
         sign_in_again: over,
     }))
 }
