@@ -12,7 +12,7 @@ use super::schema::Document;
 pub struct Api {
     pub authority: String,
     pub token: String,
-    document: Document,
+    pub document: Document,
 }
 
 impl TestApp {
