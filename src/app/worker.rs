@@ -132,7 +132,7 @@ async fn round(app: &App) -> Result<Worked, Fault> {
         Worked { audited: u64::try_from(app.flush_audit().await?).unwrap_or(u64::MAX), ..Worked::default() };
     app.renewed().await?;
     app.0.lanes.prune();
-    worked.closed = close_overdue(app).await? + notify::close_overdue(app).await?;
+    worked.closed = close_overdue(app).await? + notify::decide_overdue(app).await?;
     worked.sealed = feed::seal(app).await?;
     worked.delivered = deliver_due(app).await?;
     Ok(worked)
@@ -319,6 +319,7 @@ async fn load(conn: &mut sqlx::PgConnection, logout: LogoutId) -> Result<Affair,
 
 /// Forgets what is older than it is remembered, a batch at a time.
 async fn tidy(app: &App) -> Result<u64, Fault> {
+    notify::bury(app).await?;
     let now = app.now();
     let before = now - app.0.settings.session.remember;
     let mut all = feed::tidy(app).await?;
