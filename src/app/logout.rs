@@ -1,11 +1,11 @@
 //! The person signs out.
 
 mod admin;
-mod begin;
+pub(super) mod begin;
 mod page;
 
 use crate::app::legs::{Affair, Move};
-use crate::app::{App, Fault, ReturnTarget, Visitor, worker};
+use crate::app::{App, Fault, ReturnTarget, Visitor, oidc, worker};
 use crate::logout::plan::Trigger;
 use crate::logout::step::Event;
 use crate::saml::binding::Outbound;
@@ -230,8 +230,9 @@ async fn deliver(app: &App, logout: LogoutId) -> Next {
     let reached = app.patiently(async {
         let mut conn = app.connection().await?;
         let legs = legs::of_logout(&mut conn, logout).await?;
+        let oidc = oidc::states(&mut conn, logout).await?;
         let row = logouts::by_id(&mut conn, logout).await?;
-        Ok(row.map(|row| app.destination(&row, legs.iter().map(|leg| leg.state))))
+        Ok(row.map(|row| app.destination(&row, legs.iter().map(|leg| leg.state).chain(oidc))))
     });
     match reached.await {
         Ok(Some(Ok(handle))) => Next::Page { handle },

@@ -1,7 +1,7 @@
 //! The imperative shell: load, decide, save, in one transaction. One file per story.
 //!
 //! [`login`] and [`acs`] sign somebody in, [`logout`] is the person's own sign-out, [`slo`] is the
-//! identity provider's, [`session`] says who is signed in, [`idps`] is for administrators, [`worker`]
+//! identity provider's, [`oidc`] is both through OpenID providers, [`session`] says who is signed in, [`idps`] is for administrators, [`worker`]
 //! does what time demands.
 
 pub mod acs;
@@ -15,6 +15,7 @@ pub mod login;
 pub mod logout;
 pub mod logouts;
 pub mod metadata;
+pub mod oidc;
 mod policy;
 mod refusals;
 mod registry;
@@ -91,6 +92,9 @@ struct Inner {
     /// What all nodes share, to seal form tokens.
     secret: [u8; 32],
     http: reqwest::Client,
+    providers: oidc::Providers,
+    /// For OpenID providers.
+    oidc_http: reqwest::Client,
     lanes: Lanes,
     /// Up to which principal the worker has looked for those that can be forgotten.
     tidied_to: AtomicI64,
@@ -157,6 +161,8 @@ impl App {
         let lanes = Lanes::new(usize::try_from(database::lanes(&settings)).unwrap_or(1));
         Ok(Self(Arc::new(Inner {
             http: crate::outbox::deliver::client()?,
+            providers: oidc::Providers::new(&settings.oidc),
+            oidc_http: oidc::client()?,
             settings,
             pool,
             keys,

@@ -1,15 +1,16 @@
 //! What a session cookie stands for.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::Serialize;
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
 
-use crate::app::{App, DATABASE_PATIENCE, SessionToken};
+use crate::app::{App, DATABASE_PATIENCE, SessionToken, oidc};
 use crate::saml::names::{EntityId, NameId, SessionIndex};
 use crate::store::sessions::{self, Authentication, Session};
-use crate::store::{StoreError, identity_providers};
+use crate::store::{StoreError, identity_providers, oidc as stored_oidc};
 
-/// The answer of `GET /session` to a live cookie.
-#[derive(Debug, Clone, Serialize)]
+/// The answer of `GET /session` to a live cookie. As JSON, `authentications` holds both kinds.
+#[derive(Debug, Clone)]
 pub struct SessionView {
     /// The session's public name; it opens nothing.
     pub session_id: String,
@@ -19,6 +20,50 @@ pub struct SessionView {
     pub expires_at: DateTime<Utc>,
     /// On what it rests: one per identity provider.
     pub authentications: Vec<AuthenticationView>,
+    /// And: one per session at an OpenID provider.
+    pub oidc: Vec<OidcAuthenticationView>,
+}
+
+impl Serialize for SessionView {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(untagged)]
+        enum Either<'a> {
+            Saml(&'a AuthenticationView),
+            Oidc(&'a OidcAuthenticationView),
+        }
+        let saml = self.authentications.iter().map(Either::Saml);
+        let all: Vec<_> = saml.chain(self.oidc.iter().map(Either::Oidc)).collect();
+        let mut fields = serializer.serialize_struct("SessionView", 4)?;
+        fields.serialize_field("session_id", &self.session_id)?;
+        fields.serialize_field("created_at", &self.created_at)?;
+        fields.serialize_field("expires_at", &self.expires_at)?;
+        fields.serialize_field("authentications", &all)?;
+        fields.end()
+    }
+}
+
+/// An OpenID provider's part in a session.
+#[derive(Debug, Clone, Serialize)]
+pub struct OidcAuthenticationView {
+    /// The name of the provider in the settings.
+    pub provider: String,
+    /// Its issuer.
+    pub issuer: String,
+    /// The person there.
+    pub sub: String,
+    /// The session there, if the provider names it.
+    pub sid: Option<String>,
+    /// When the person was authenticated there.
+    pub auth_time: DateTime<Utc>,
+}
+
+impl OidcAuthenticationView {
+    /// For people: the host of its issuer.
+    #[must_use]
+    pub fn host(&self) -> String {
+        oidc::host(&self.issuer)
+    }
 }
 
 /// One identity provider's part in a session.
@@ -66,9 +111,9 @@ pub struct SessionLine {
     pub alive: bool,
     /// When it was ended.
     pub ended_at: Option<DateTime<Utc>>,
-    /// By what: `person`, `idp`, `admin`, `expired`, `replaced`.
+    /// By what: `person`, `idp`, `oidc`, `admin`, `expired`, `replaced`.
     pub end_reason: Option<String>,
-    /// The slugs of the identity providers on which it rests.
+    /// The names of the identity providers and OpenID providers on which it rests.
     pub idps: Vec<String>,
 }
 
@@ -99,6 +144,7 @@ async fn look(app: &App, token: &SessionToken) -> Result<Option<SessionView>, St
     if authentications.iter().any(|authentication| snapshot.by_id(authentication.idp).is_none()) {
         snapshot = app.0.registry.renew(&mut conn).await?;
     }
+    let oidc = stored_oidc::authentications(&mut conn, session.id).await?;
     drop(conn);
     let views = authentications.into_iter().filter_map(|authentication| {
         let idp = snapshot.by_id(authentication.idp)?;
@@ -109,6 +155,7 @@ async fn look(app: &App, token: &SessionToken) -> Result<Option<SessionView>, St
         created_at: session.created_at,
         expires_at: session.expires_at,
         authentications: views.collect(),
+        oidc: oidc.into_iter().map(oidc_view).collect(),
     }))
 }
 
@@ -124,7 +171,9 @@ pub async fn list(app: &App, limit: u32) -> Result<Vec<SessionLine>, StoreError>
     let mut lines = Vec::new();
     for session in sessions::list(&mut conn, i64::from(limit)).await? {
         let authentications = sessions::authentications(&mut conn, session.id).await?;
-        let idps = authentications.iter().filter_map(|authentication| slug(authentication.idp)).collect();
+        let idps = authentications.iter().filter_map(|authentication| slug(authentication.idp));
+        let oidc = stored_oidc::authentications(&mut conn, session.id).await?;
+        let idps = idps.chain(oidc.into_iter().map(|authentication| authentication.provider)).collect();
         lines.push(line(session, alive, idps));
     }
     Ok(lines)
@@ -140,6 +189,16 @@ fn line(session: Session, alive: sessions::Alive, idps: Vec<String>) -> SessionL
         ended_at: session.ended_at,
         end_reason: session.end_reason,
         idps,
+    }
+}
+
+fn oidc_view(authentication: stored_oidc::OidcAuthentication) -> OidcAuthenticationView {
+    OidcAuthenticationView {
+        provider: authentication.provider,
+        issuer: authentication.issuer,
+        sub: authentication.subject,
+        sid: authentication.sid,
+        auth_time: authentication.auth_time,
     }
 }
 

@@ -8,6 +8,7 @@
 mod base_url;
 mod layers;
 mod machine;
+mod oidc;
 mod parse;
 
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use thiserror::Error;
 pub use base_url::BaseUrl;
 pub use layers::Flags;
 pub use machine::{Machine, effective_uid};
+pub use oidc::{ManagementApi, OidcKind, OidcProvider, Secret, TokenAlg};
 
 use layers::{Layers, Setting};
 
@@ -49,6 +51,8 @@ pub struct Settings {
     pub session: SessionSettings,
     /// Our side of SAML.
     pub saml: SamlSettings,
+    /// The OpenID providers through which people may sign in.
+    pub oidc: Vec<OidcProvider>,
     /// Who runs this service, for our metadata.
     pub organization: Option<Organization>,
     /// E-mail address of the technical contact in our metadata.
@@ -217,6 +221,7 @@ impl Settings {
             metadata_dir: layers.path("metadata_dir")?.unwrap_or_else(|| layers.beside_file("metadata")),
             session: session(&layers)?,
             saml: saml(&layers, &base_url)?,
+            oidc: oidc::providers(&layers, &base_url)?,
             organization: organization(&layers)?,
             technical_contact: layers.parsed(
                 "organization.technical_contact",
@@ -400,5 +405,7 @@ const SETTINGS: &[Setting] = &[
     Setting::plain("log_format"),
 ];
 
+#[cfg(test)]
+mod oidc_tests;
 #[cfg(test)]
 mod tests;

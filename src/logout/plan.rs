@@ -7,6 +7,8 @@ pub enum Trigger {
     Admin,
     /// An identity provider, by its LogoutRequest.
     Idp,
+    /// An OpenID provider, by its logout token: no browser is there.
+    Oidc,
     /// The person, in a browser.
     Person,
 }

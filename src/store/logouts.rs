@@ -14,7 +14,7 @@ pub struct LogoutRow {
     pub id: LogoutId,
     /// The name of its page.
     pub handle: Option<String>,
-    /// Who said "over": `person`, `idp` or `admin`.
+    /// Who said "over": `person`, `idp`, `oidc` or `admin`.
     pub trigger: String,
     /// When it began.
     pub started_at: DateTime<Utc>,
@@ -61,6 +61,7 @@ pub async fn begin(
     let trigger = match new.trigger {
         Trigger::Admin => "admin",
         Trigger::Idp => "idp",
+        Trigger::Oidc => "oidc",
         Trigger::Person => "person",
     };
     let id = sqlx::query_scalar!(

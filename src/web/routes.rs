@@ -12,6 +12,12 @@ pub const ACS: &str = "/saml/acs";
 pub const SLO: &str = "/saml/slo";
 /// The single logout service for identity providers themselves.
 pub const SLO_SOAP: &str = "/saml/slo/soap";
+/// Sends a person to an OpenID provider.
+pub const OIDC_LOGIN: &str = "/auth0/login";
+/// Where OpenID providers send people back to.
+pub const OIDC_CALLBACK: &str = crate::app::oidc::CALLBACK_PATH;
+/// Where OpenID providers send logout tokens.
+pub const OIDC_BACKCHANNEL: &str = crate::app::oidc::BACKCHANNEL_PATH;
 /// Whether a session lives.
 pub const SESSION: &str = "/session";
 /// Asks whether to sign out, and does it.
@@ -27,9 +33,9 @@ pub const READY: &str = "/readyz";
 /// nothing is executed (BIND-24).
 pub fn methods(path: &str) -> &'static str {
     match path {
-        ACS | SLO_SOAP => "POST",
+        ACS | SLO_SOAP | OIDC_BACKCHANNEL => "POST",
         SLO | LOGOUT => "GET, POST",
-        LOGIN => "GET",
+        LOGIN | OIDC_LOGIN | OIDC_CALLBACK => "GET",
         _ if path.starts_with("/logout/") => "GET",
         _ => "GET, HEAD",
     }
@@ -37,7 +43,7 @@ pub fn methods(path: &str) -> &'static str {
 
 /// The name of a path in the audit: as our table has it, so that no handle is written down.
 pub fn named(path: &str) -> &'static str {
-    [METADATA, LOGIN, ACS, SLO, SLO_SOAP, SESSION, LOGOUT]
+    [METADATA, LOGIN, ACS, SLO, SLO_SOAP, OIDC_LOGIN, OIDC_CALLBACK, OIDC_BACKCHANNEL, SESSION, LOGOUT]
         .into_iter()
         .find(|known| *known == path)
         .unwrap_or(if path.starts_with("/logout/") { LOGOUT_RESULT } else { "other" })
@@ -49,7 +55,9 @@ mod tests {
 
     #[test]
     fn bind_24_head_is_allowed_only_where_nothing_is_executed() {
-        for path in [LOGIN, ACS, SLO, SLO_SOAP, LOGOUT, "/logout/AAAAAAAAAAAAAAAAAAAAAA"] {
+        let oidc = [OIDC_LOGIN, OIDC_CALLBACK, OIDC_BACKCHANNEL];
+        let saml = [LOGIN, ACS, SLO, SLO_SOAP, LOGOUT, "/logout/AAAAAAAAAAAAAAAAAAAAAA"];
+        for path in saml.into_iter().chain(oidc) {
             assert!(!methods(path).contains("HEAD"), "{path}");
         }
         assert!(methods(SESSION).contains("HEAD"));

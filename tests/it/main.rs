@@ -27,6 +27,7 @@ mod encryption;
 mod inspect;
 mod messages;
 mod metadata;
+mod oidc;
 mod promises;
 mod race;
 mod refusals;

@@ -11,10 +11,10 @@ use crate::logout::plan::{Reach, Trigger};
 use crate::logout::step::{Leg, LegState, Logout, RESUME_WITHIN};
 use crate::store::logouts::{self, NewLogout};
 use crate::store::sessions::{self, Session};
-use crate::store::{LogoutId, audit, legs as stored, outbox, principals};
+use crate::store::{LogoutId, audit, legs as stored, oidc, outbox, principals};
 
 /// Locks the principals of a session, then the session; none if it is over.
-pub(super) async fn lock_alive(
+pub(in crate::app) async fn lock_alive(
     app: &App,
     conn: &mut PgConnection,
     found: Option<Session>,
@@ -26,17 +26,17 @@ pub(super) async fn lock_alive(
 }
 
 /// A logout that has begun.
-pub(super) struct Begun {
-    pub(super) id: LogoutId,
-    pub(super) next: Move,
+pub(in crate::app) struct Begun {
+    pub(in crate::app) id: LogoutId,
+    pub(in crate::app) next: Move,
     /// Whether somebody has to be told over SOAP.
-    pub(super) queued: bool,
+    pub(in crate::app) queued: bool,
     /// Whether there is nobody to tell.
-    pub(super) alone: bool,
+    pub(in crate::app) alone: bool,
 }
 
 /// Ends a locked session and begins the logout, with a leg for everything on which it rests.
-pub(super) async fn begin(
+pub(in crate::app) async fn begin(
     app: &App,
     conn: &mut PgConnection,
     snapshot: &Snapshot,
@@ -46,7 +46,12 @@ pub(super) async fn begin(
 ) -> Result<Begun, Fault> {
     let now = app.now();
     let id = logouts::begin(conn, new, now).await?;
-    let reason = if new.trigger == Trigger::Admin { "admin" } else { "person" };
+    let reason = match new.trigger {
+        Trigger::Admin => "admin",
+        Trigger::Idp => "idp",
+        Trigger::Oidc => "oidc",
+        Trigger::Person => "person",
+    };
     sessions::end(conn, session.id, now, reason, Some(id)).await?;
     let mut legs = Vec::new();
     for authentication in sessions::authentications(conn, session.id).await? {
@@ -61,11 +66,15 @@ pub(super) async fn begin(
         }
         legs.push(Leg { id: leg, reach, state, deadline: None, resumed: false, resume_until });
     }
-    let (queued, alone) = (legs.iter().any(|leg| leg.state == LegState::Queued), legs.is_empty());
+    let queued = legs.iter().any(|leg| leg.state == LegState::Queued);
+    let alone = legs.is_empty() && oidc::authentications(conn, session.id).await?.is_empty();
     let step = Logout::start(new.trigger, legs, now);
     let affair = Affair::begun(conn, id).await?;
     let next = app.save(conn, &affair, step, now).await?;
-    audit::add(conn, &entry(new.trigger, now)).await?;
+    // A logout token has its own line, for all that it ends.
+    if new.trigger != Trigger::Oidc {
+        audit::add(conn, &entry(new.trigger, now)).await?;
+    }
     Ok(Begun { id, next, queued, alone })
 }
 

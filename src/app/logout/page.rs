@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::app::oidc::{host, oidc_state};
 use crate::app::{App, Fault, ReturnTarget};
 use crate::logout::step::{LegState, RESUME_WITHIN};
 use crate::store::legs::{self, LegRow};
-use crate::store::logouts;
+use crate::store::{logouts, oidc};
 
 /// The name of a logout's page: 128 random bits, base64url (SLO-50, house decision). Never logged.
 #[derive(Clone, PartialEq, Eq)]
@@ -65,6 +66,11 @@ pub enum Layer {
         /// Its display name.
         name: String,
     },
+    /// The session at an OpenID provider.
+    OpenIdProvider {
+        /// The host of its issuer.
+        host: String,
+    },
 }
 
 /// What is known of a layer. Unknown is never success.
@@ -115,8 +121,16 @@ pub(super) async fn view(app: &App, handle: &LogoutHandle) -> Result<Option<Logo
         },
         state: layer_state(leg, now),
     });
+    let oidc = oidc::authentications_of_logout(&mut conn, row.id).await?;
+    let oidc = oidc.iter().map(|authentication| LayerView {
+        layer: Layer::OpenIdProvider { host: host(&authentication.issuer) },
+        state: match oidc_state(authentication) {
+            LegState::Confirmed => LayerState::Confirmed,
+            _ => LayerState::NoEndpoint,
+        },
+    });
     Ok(Some(LogoutView {
-        layers: std::iter::once(ours).chain(theirs).collect(),
+        layers: std::iter::once(ours).chain(theirs).chain(oidc).collect(),
         finished,
         return_to: row.return_to.as_deref().and_then(|target| app.return_target(target)),
         sign_in_again: finished,

@@ -25,6 +25,7 @@ fn layer(view: &logout::LayerView) -> Layer {
     let name = match &view.layer {
         logout::Layer::ThisSite => String::from("This site"),
         logout::Layer::IdentityProvider { name } => name.clone(),
+        logout::Layer::OpenIdProvider { host } => host.clone(),
     };
     Layer { name, tone, what }
 }

@@ -9,6 +9,7 @@ pub mod http;
 pub mod idp;
 pub mod messages;
 pub mod metadata;
+pub mod oidc;
 pub mod process;
 pub mod story;
 pub mod xml;
