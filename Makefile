@@ -1,7 +1,7 @@
 # "make demo" shows what this is, "make test" runs every test that needs no browser. Both
 # install what is missing first.
 
-.PHONY: help setup demo run test fuzz bench lint fmt sqlx
+.PHONY: help setup setup-all demo run test fuzz bench lint fmt sqlx
 .DEFAULT_GOAL := help
 
 # Somebody else's build directory (root's, for one) is left alone.
@@ -15,14 +15,17 @@ help: ## this list
 setup: ## install system packages that are missing (apt as root; otherwise says which)
 	@scripts/setup
 
+setup-all: # the same with what the cargo feature second-opinion builds against
+	@scripts/setup second-opinion
+
 demo: setup ## the main job on http://127.0.0.1:8080; CHECK=1 clicks through it by itself
 	cargo run --locked -- demo $(if $(CHECK),--check)
 
 run: setup ## the service, with its settings from the environment and signoff.toml
 	cargo run --locked -- serve
 
-test: setup ## all tests, on a PostgreSQL of their own
-	scripts/with-postgres cargo test --locked
+test: setup-all ## all tests, on a PostgreSQL of their own
+	scripts/with-postgres cargo test --locked --features second-opinion
 
 fuzz: setup ## every decoder against made-up octets, TIME=60 seconds each (docs/fuzzing.md)
 	scripts/fuzz $(or $(TIME),60)
@@ -30,9 +33,9 @@ fuzz: setup ## every decoder against made-up octets, TIME=60 seconds each (docs/
 bench: setup ## speed, beside the bound that OpenSSL sets
 	scripts/with-postgres cargo bench --locked
 
-lint: ## formatting and clippy, warnings are errors
+lint: setup-all ## formatting and clippy, warnings are errors
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --features second-opinion -- -D warnings
 
 fmt: ## format the source
 	cargo fmt

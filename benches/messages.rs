@@ -94,6 +94,12 @@ impl Scene {
         Unopened::<LogoutRequest>::read(&received).unwrap().open(&self.keys, &self.me, &LIMITS, NOW).unwrap()
     }
 
+    /// The second engine's word on it.
+    #[cfg(feature = "second-opinion")]
+    fn confirm(&self, request: &Verified<LogoutRequest>) {
+        request.case().unwrap().judge(&self.keys).unwrap();
+    }
+
     /// Build and sign a LogoutResponse.
     fn answer(&self, request: &Verified<LogoutRequest>, post: bool) -> Outbound {
         let id = MessageId::parse("_fedcba9876543210fedcba9876543210fedcba98").unwrap();
@@ -170,6 +176,11 @@ fn ratios(scene: &Scene, request: &Verified<LogoutRequest>, digest: &[u8], signa
         &mut || drop(black_box(scene.open_soap())),
         &mut || verify(),
     );
+    #[cfg(feature = "second-opinion")]
+    {
+        let verified = scene.open_soap();
+        report("LogoutRequest by SOAP: second opinion", &mut || scene.confirm(&verified), &mut || verify());
+    }
     for (name, post) in [("Redirect", false), ("POST", true)] {
         let mut figure = || drop(black_box(scene.answer(request, post)));
         report(&format!("LogoutResponse by {name}: build, sign"), &mut figure, &mut || {

@@ -14,6 +14,7 @@ use crate::saml::names::{EntityId, MessageId};
 use crate::saml::open::Unopened;
 use crate::saml::refusal::Refusal;
 use crate::saml::response::Response;
+use crate::saml::second_opinion::Case;
 use crate::saml::sign_in::SignIn;
 use arrival::Arrival;
 use story::{Opened, Story};
@@ -72,10 +73,13 @@ pub async fn receive(app: &App, visitor: &Visitor, body: &[u8]) -> Result<Signed
                 continue;
             }
         }
-        let (idp, sign_in) = match judged {
-            Judged::Good(idp, sign_in) => (idp, sign_in),
+        let (idp, sign_in, case) = match judged {
+            Judged::Good(idp, sign_in, case) => (idp, sign_in, case),
             Judged::Bad(claimed, refusal) => return Err(arrival.refused(app, claimed.as_ref(), refusal)),
         };
+        if let Err(refusal) = app.second_opinion(&idp, case, arrival.whence(&sign_in.assertion_id)).await {
+            return Err(arrival.refused_of(app, &idp, &sign_in, refusal, refusal.rule()));
+        }
         let story = Story {
             app,
             arrival,
@@ -114,7 +118,7 @@ pub async fn receive(app: &App, visitor: &Visitor, body: &[u8]) -> Result<Signed
 
 /// What a Response is worth by itself.
 enum Judged {
-    Good(Arc<KnownIdp>, Box<SignIn>),
+    Good(Arc<KnownIdp>, Box<SignIn>, Option<Case>),
     Bad(Option<Claimed>, Refusal),
 }
 
@@ -137,17 +141,20 @@ fn judge(app: &App, received: &Received, snapshot: &Snapshot, now: DateTime<Utc>
     let opened = unopened
         .decrypting_with(&app.0.decryption)
         .open(&idp.keys, &me.acs, idp.policy.require_signed_response, &idp.limits, now)
-        .and_then(|response| SignIn::judge(&response, &me.acs, &me.entity_id, &idp.limits, now));
+        .and_then(|response| {
+            let sign_in = SignIn::judge(&response, &me.acs, &me.entity_id, &idp.limits, now)?;
+            Ok((sign_in, response.case()))
+        });
     match opened {
-        Ok(sign_in) if !idp.may_sign_in(now) => {
+        Ok((sign_in, _)) if !idp.may_sign_in(now) => {
             drop(sign_in);
             Judged::Bad(Some(claimed), Refusal::IdpClosed)
         }
         // Within the tolerated skew, but a session that is over before it begins helps nobody.
-        Ok(sign_in) if sign_in.session_not_on_or_after.is_some_and(|end| end <= now) => {
+        Ok((sign_in, _)) if sign_in.session_not_on_or_after.is_some_and(|end| end <= now) => {
             Judged::Bad(Some(claimed), Refusal::SessionOver)
         }
-        Ok(sign_in) => Judged::Good(idp, Box::new(sign_in)),
+        Ok((sign_in, case)) => Judged::Good(idp, Box::new(sign_in), case),
         Err(refusal) => Judged::Bad(Some(claimed), refusal),
     }
 }

@@ -193,10 +193,12 @@ impl App {
         }
     }
 
-    /// A return target, if it is allowed (SSO-25).
+    /// A return target, if it is allowed: ours, or of an origin that the configuration or an
+    /// application names (SSO-25).
     pub(super) fn return_target(&self, text: &str) -> Option<ReturnTarget> {
         let settings = &self.0.settings;
         ReturnTarget::parse(text, &settings.base_url, &settings.return_origins)
+            .or_else(|| ReturnTarget::parse(text, &settings.base_url, &self.0.origins.known()))
     }
 }
 

@@ -191,6 +191,7 @@ async fn try_start(
     };
     let begun = begin(app, &mut tx, &snapshot, &session, new, wanted.local_only).await?;
     tx.commit().await?;
+    app.session_ended();
     tracing::info!(logout.id = begun.id.0, local_only = wanted.local_only, "somebody signed out");
     if let Move::Ask(asking) = &begun.next
         && let Some(outbound) = app.send(asking)?

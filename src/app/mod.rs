@@ -1,11 +1,14 @@
 //! The imperative shell: load, decide, save, in one transaction. One file per story.
 //!
 //! [`login`] and [`acs`] sign somebody in, [`logout`] is the person's own sign-out, [`slo`] is the
-//! identity provider's, [`oidc`] is both through OpenID providers, [`session`] says who is signed in, [`idps`] is for administrators, [`worker`]
-//! does what time demands.
+//! identity provider's, [`oidc`] is both through OpenID providers, [`session`] says who is signed in,
+//! [`idps`] is for administrators, [`worker`] does what time demands. Applications ask with [`forward_auth`], follow the [`feed`], or let their
+//! pages wait for the [`session_end`].
 
 pub mod acs;
 mod budget;
+pub mod feed;
+pub mod forward_auth;
 pub mod health;
 pub mod idps;
 pub mod inspect;
@@ -14,14 +17,19 @@ mod legs;
 pub mod login;
 pub mod logout;
 pub mod logouts;
+mod lookout;
 pub mod metadata;
 pub mod oidc;
+mod origins;
+mod places;
 mod policy;
 mod refusals;
 mod registry;
 mod return_target;
+mod second_opinion;
 mod send;
 pub mod session;
+pub mod session_end;
 pub mod slo;
 mod turned_away;
 mod visitor;
@@ -57,8 +65,11 @@ use crate::store::sessions::Alive;
 use crate::store::{StoreError, audit, secrets};
 use budget::Budget;
 use lanes::Lanes;
+use lookout::Lookout;
+use origins::Origins;
 use refusals::{Refusals, Refused};
 use registry::Registry;
+use second_opinion::LargeCases;
 
 /// The path of the assertion consumer service.
 pub const ACS_PATH: &str = "/saml/acs";
@@ -96,10 +107,15 @@ struct Inner {
     /// For OpenID providers.
     oidc_http: reqwest::Client,
     lanes: Lanes,
+    large_cases: LargeCases,
     /// Up to which principal the worker has looked for those that can be forgotten.
     tidied_to: AtomicI64,
     /// Rings when there is something in the outbox.
     outbox_bell: Notify,
+    /// Who waits for the end of sessions.
+    lookout: Lookout,
+    /// Where applications live.
+    origins: Origins,
 }
 
 /// Our own names.
@@ -155,6 +171,8 @@ impl App {
         let registry = Registry::new(settings.saml.clone(), clock.now());
         let mut conn = pool.acquire().await.map_err(StoreError::from)?;
         registry.reload(&mut conn).await?;
+        let origins = Origins::default();
+        origins.renew(&mut conn).await?;
         let secret = secrets::shared(&mut conn, "forms", entropy.bytes()?).await?;
         secrets::signing_key(&mut conn, keys.signing.fingerprint(), clock.now()).await?;
         drop(conn);
@@ -176,8 +194,11 @@ impl App {
             denials: Budget::new(DENIALS.0, DENIALS.1),
             secret,
             lanes,
+            large_cases: LargeCases::default(),
             tidied_to: AtomicI64::new(0),
             outbox_bell: Notify::new(),
+            lookout: Lookout::default(),
+            origins,
         })))
     }
 
@@ -197,6 +218,13 @@ impl App {
     #[must_use]
     pub fn entropy(&self) -> &Entropy {
         &self.0.entropy
+    }
+
+    /// How many operations of private decryption keys there have been: what is refused before one is
+    /// no oracle (SLO-29).
+    #[must_use]
+    pub fn decryption_operations(&self) -> u64 {
+        self.0.decryption.operations()
     }
 
     /// The origins of all known identity providers: they may hold our single-logout endpoints in a
@@ -257,8 +285,11 @@ impl App {
     /// The identity providers, read anew if any has changed.
     async fn renewed(&self) -> Result<Arc<registry::Snapshot>, StoreError> {
         let mut conn = self.connection().await?;
-        let renewal = tokio::time::timeout(DATABASE_PATIENCE, self.0.registry.renew(&mut conn));
-        renewal.await.unwrap_or(Err(StoreError::Late))
+        let renewal = async {
+            self.0.origins.renew(&mut conn).await?;
+            self.0.registry.renew(&mut conn).await
+        };
+        tokio::time::timeout(DATABASE_PATIENCE, renewal).await.unwrap_or(Err(StoreError::Late))
     }
 
     /// Does work on the database, but does not wait for ever.

@@ -149,7 +149,8 @@ async fn judge(app: &App, arrival: Arrival, received: &Received) -> Judged {
     let mut renewed = false;
     loop {
         let now = app.now();
-        match read(app, arrival.binding, received, &snapshot, now) {
+        let read = read(app, arrival.binding, received, &snapshot, now);
+        match confirmed(app, arrival, read).await {
             Read::Authentic(idp, request) => {
                 let verdict = execute(app, arrival, &idp, &request, now).await;
                 if matches!(verdict, Ok(Verdict::Stale)) && !renewed {
@@ -206,6 +207,22 @@ fn read(app: &App, binding: Binding, received: &Received, snapshot: &Snapshot, n
         Err(open::Refused { refusal, authentic: None }) => {
             Read::Unproved { idp: Some(idp), issuer: Some(issuer), id: Some(id), refusal }
         }
+    }
+}
+
+/// What is authentic is shown to the second engine; what that does not confirm may be as good as
+/// not authentic.
+async fn confirmed(app: &App, arrival: Arrival, read: Read) -> Read {
+    let (Read::Authentic(idp, request) | Read::Wrong(idp, request, _)) = &read else { return read };
+    let id = &request.message().head().id;
+    match app.second_opinion(idp, request.case(), arrival.whence(id)).await {
+        Ok(()) => read,
+        Err(refusal) => Read::Unproved {
+            issuer: Some(idp.entity_id.clone()),
+            id: Some(id.clone()),
+            idp: Some(Arc::clone(idp)),
+            refusal,
+        },
     }
 }
 
@@ -274,6 +291,7 @@ impl App {
         let (status, ended) = match verdict {
             Ok(Verdict::Executed { row, status, sessions, queued }) => {
                 tracing::info!(idp = idp.slug, message.id = %id, ?row, sessions, queued, "logout executed");
+                self.session_ended();
                 if queued > 0 {
                     self.0.outbox_bell.notify_one();
                 }

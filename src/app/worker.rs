@@ -1,6 +1,7 @@
 //! What time demands. Any number of replicas run it: each row is worked by whoever locks or leases it
 //! first, and nothing depends on when, or whether, a worker comes by.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -9,14 +10,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::legs::{Affair, Move, session_indexes};
 use crate::app::registry::KnownIdp;
+use crate::app::second_opinion::Whence;
 use crate::app::send::Request;
-use crate::app::{App, Fault};
+use crate::app::{App, Fault, feed};
 use crate::logout::outcome::Answer;
 use crate::logout::step::{Event, LegId};
 use crate::outbox::deliver::{self, DeliveryError};
 use crate::outbox::retry;
 use crate::saml::binding::{Parameter, soap};
 use crate::saml::logout_response::LogoutResponse;
+use crate::saml::message::Message as _;
 use crate::saml::names::{Binding, MessageId};
 use crate::saml::open::Unopened;
 use crate::saml::refusal::Refusal;
@@ -44,6 +47,8 @@ pub struct Worked {
     pub expired: u64,
     /// Logouts whose time was up.
     pub closed: u64,
+    /// Lines of the feed that got their position.
+    pub sealed: u64,
     /// Tries to deliver a LogoutRequest.
     pub delivered: u64,
     /// Rows that were forgotten.
@@ -123,6 +128,7 @@ async fn round(app: &App) -> Result<Worked, Fault> {
     app.renewed().await?;
     app.0.lanes.prune();
     worked.closed = close_overdue(app).await?;
+    worked.sealed = feed::seal(app).await?;
     worked.delivered = deliver_due(app).await?;
     Ok(worked)
 }
@@ -134,6 +140,9 @@ async fn expire(app: &App) -> Result<u64, Fault> {
         let mut conn = app.connection().await?;
         let expired = sessions::expire(&mut conn, app.alive(), BATCH).await?;
         all += expired;
+        if expired > 0 {
+            app.session_ended();
+        }
         if expired < BATCH.unsigned_abs() {
             return Ok(all);
         }
@@ -220,18 +229,26 @@ async fn exchange(app: &App, leased: Leased) -> Result<Status, Failure> {
     };
     let envelope = app.soap_request(&idp, &request, &endpoint.location, now)?;
     let answer = deliver::post(&app.0.http, &endpoint.location, envelope).await?;
-    Ok(open(app, &idp, &id, &answer)?)
+    Ok(open(app, &idp, &id, &answer).await?)
 }
 
 /// Opens the answer like any other: signed by whom it was sent to, fresh, to this very request. A bad
 /// one is never answered (BIND-32).
-fn open(app: &App, idp: &KnownIdp, request: &MessageId, answer: &[u8]) -> Result<Status, Refusal> {
+async fn open(app: &App, idp: &Arc<KnownIdp>, request: &MessageId, answer: &[u8]) -> Result<Status, Refusal> {
     let received = soap::decode(answer, Parameter::SamlResponse)?;
     let unopened = Unopened::<LogoutResponse>::read(&received)?;
     let response = unopened.open(&idp.keys, None, &idp.limits, app.now())?;
     if response.message().in_response_to() != Some(request) {
         return Err(Refusal::NotRequested);
     }
+    let whence = Whence {
+        endpoint: "outbox",
+        binding: Binding::Soap.as_str(),
+        message_id: &response.message().head().id,
+        digest: openssl::sha::sha256(answer),
+        source: None,
+    };
+    app.second_opinion(idp, response.case(), whence).await?;
     Ok(response.message().status().clone())
 }
 
@@ -299,7 +316,7 @@ async fn load(conn: &mut sqlx::PgConnection, logout: LogoutId) -> Result<Affair,
 async fn tidy(app: &App) -> Result<u64, Fault> {
     let now = app.now();
     let before = now - app.0.settings.session.remember;
-    let mut all = 0;
+    let mut all = feed::tidy(app).await?;
     loop {
         let mut conn = app.connection().await?;
         let mut removed = retention::remove_expired(&mut conn, now, BATCH).await?;

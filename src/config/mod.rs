@@ -45,14 +45,20 @@ pub struct Settings {
     /// Origins besides our own to which `return_to` may lead (SSO-25), as
     /// `scheme://host[:port]`.
     pub return_origins: Vec<String>,
+    /// The domain whose hosts all get the session cookie; none: only our own host.
+    pub cookie_domain: Option<String>,
     /// The directory with metadata of identity providers that is read at the start.
     pub metadata_dir: PathBuf,
     /// Life of local sessions.
     pub session: SessionSettings,
+    /// How long ended sessions stand in the feed.
+    pub feed_retention: TimeDelta,
     /// Our side of SAML.
     pub saml: SamlSettings,
     /// The OpenID providers through which people may sign in.
     pub oidc: Vec<OidcProvider>,
+    /// What a second engine's word on XML signatures counts.
+    pub second_opinion: SecondOpinion,
     /// Who runs this service, for our metadata.
     pub organization: Option<Organization>,
     /// E-mail address of the technical contact in our metadata.
@@ -99,6 +105,18 @@ pub struct SamlSettings {
     pub next_encryption: Option<KeyFiles>,
     /// Whether the encryption certificate is published, so that identity providers encrypt.
     pub offer_encryption: bool,
+}
+
+/// What it counts if the second engine does not confirm a message that our own verifier accepts.
+/// Only a build with the cargo feature `second-opinion` has that engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecondOpinion {
+    /// It is not asked.
+    Off,
+    /// A line in the log and the audit.
+    Audit,
+    /// The message is refused.
+    Enforce,
 }
 
 /// The two PEM files of one key pair.
@@ -218,10 +236,15 @@ impl Settings {
                 .unwrap_or(10),
             trusted_proxies: layers.list("trusted_proxies", parse::NETWORK, parse::network)?,
             return_origins: layers.list("return_origins", parse::ORIGIN, parse::origin)?,
+            cookie_domain: cookie_domain(&layers, &base_url)?,
             metadata_dir: layers.path("metadata_dir")?.unwrap_or_else(|| layers.beside_file("metadata")),
             session: session(&layers)?,
+            feed_retention: layers
+                .parsed("feed.retention", parse::RETENTION, parse::retention)?
+                .unwrap_or_else(|| TimeDelta::days(7)),
             saml: saml(&layers, &base_url)?,
             oidc: oidc::providers(&layers, &base_url)?,
+            second_opinion: second_opinion(&layers)?,
             organization: organization(&layers)?,
             technical_contact: layers.parsed(
                 "organization.technical_contact",
@@ -250,7 +273,7 @@ impl Settings {
         !self.base_url.is_https()
     }
 
-    /// Whether cookies carry `Secure` and the `__Host-` prefix.
+    /// Whether cookies carry `Secure` and a prefix that says so.
     #[must_use]
     pub fn cookies_secure(&self) -> bool {
         self.base_url.is_https()
@@ -285,6 +308,17 @@ fn data_dir(layers: &Layers, machine: &Machine) -> Result<PathBuf, ConfigError> 
         None if machine.root => PathBuf::from("/var/lib/signoff"),
         None => machine.directory.join("data"),
     })
+}
+
+/// The cookie goes to every host below the domain, so the domain has to be ours, and a cookie that
+/// many hosts see has to be `Secure`. A name without a dot would be a whole top-level domain.
+fn cookie_domain(layers: &Layers, base_url: &BaseUrl) -> Result<Option<String>, ConfigError> {
+    const EXPECTED: &str =
+        "the domain of base_url's host or one above it, such as example.com, and base_url to be https";
+    let Some(domain) = layers.parsed("cookie_domain", EXPECTED, parse::domain)? else { return Ok(None) };
+    let above =
+        base_url.host().strip_suffix(&domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    if above && base_url.is_https() { Ok(Some(domain)) } else { Err(layers.wrong("cookie_domain", EXPECTED)) }
 }
 
 fn session(layers: &Layers) -> Result<SessionSettings, ConfigError> {
@@ -339,6 +373,21 @@ fn saml(layers: &Layers, base_url: &BaseUrl) -> Result<SamlSettings, ConfigError
     })
 }
 
+/// A word that is asked for in vain must not be missed in silence.
+fn second_opinion(layers: &Layers) -> Result<SecondOpinion, ConfigError> {
+    let built_in = cfg!(feature = "second-opinion");
+    let (default, expected) = if built_in {
+        (SecondOpinion::Audit, parse::SECOND_OPINION)
+    } else {
+        (SecondOpinion::Off, parse::NO_SECOND_OPINION)
+    };
+    let asked = layers.parsed("second_opinion", expected, parse::second_opinion)?.unwrap_or(default);
+    if asked != SecondOpinion::Off && !built_in {
+        return Err(layers.wrong("second_opinion", expected));
+    }
+    Ok(asked)
+}
+
 fn key_files(
     layers: &Layers,
     key: &'static str,
@@ -380,10 +429,13 @@ const SETTINGS: &[Setting] = &[
     Setting::plain("database_connections"),
     Setting::plain("trusted_proxies"),
     Setting::plain("return_origins"),
+    Setting::plain("cookie_domain"),
     Setting::plain("metadata_dir"),
+    Setting::plain("second_opinion"),
     Setting::plain("session.idle"),
     Setting::plain("session.max"),
     Setting::plain("session.remember"),
+    Setting::plain("feed.retention"),
     Setting::plain("saml.entity_id"),
     Setting::plain("saml.skew"),
     Setting::plain("saml.max_age"),

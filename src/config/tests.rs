@@ -57,6 +57,22 @@ fn nothing_set_is_a_loopback_service_with_its_own_database() {
 }
 
 #[test]
+fn a_second_opinion_is_asked_for_only_where_there_is_one() {
+    let setting = |text: &str| Place::with_file(&format!("second_opinion = \"{text}\""));
+    assert_eq!(setting("off").load().unwrap().second_opinion, SecondOpinion::Off);
+    assert!(setting("maybe").refusal().starts_with("second_opinion = \"maybe\""));
+    if cfg!(feature = "second-opinion") {
+        assert_eq!(Place::new().load().unwrap().second_opinion, SecondOpinion::Audit);
+        assert_eq!(setting("enforce").load().unwrap().second_opinion, SecondOpinion::Enforce);
+    } else {
+        assert_eq!(Place::new().load().unwrap().second_opinion, SecondOpinion::Off);
+        for asked in ["audit", "enforce"] {
+            assert!(setting(asked).refusal().ends_with("without the cargo feature second-opinion"));
+        }
+    }
+}
+
+#[test]
 fn root_keeps_its_data_where_another_account_can_reach_it() {
     let mut place = Place::new();
     place.machine.root = true;
@@ -241,4 +257,36 @@ fn the_example_file_is_valid_and_names_every_setting() {
         let line = format!("{name} = ");
         assert!(uncommented.lines().any(|l| l.starts_with(&line)), "{}", setting.key);
     }
+}
+
+#[test]
+fn sso_24_a_cookie_domain_is_ours_and_over_tls() {
+    let place = |base: &str, domain: &str| {
+        Place::new().variable("SIGNOFF_BASE_URL", base).variable("SIGNOFF_COOKIE_DOMAIN", domain)
+    };
+    let settings = place("https://sso.example.com", "example.com").load().unwrap();
+    assert_eq!(settings.cookie_domain.as_deref(), Some("example.com"));
+    let settings = place("https://sso.example.com:8443", ".sso.example.com").load().unwrap();
+    assert_eq!(settings.cookie_domain.as_deref(), Some("sso.example.com"));
+    for (base, domain) in [
+        ("https://sso.example.com", "com"),
+        ("https://sso.example.com", "other.com"),
+        ("https://sso.example.com", "ample.com"),
+        ("https://sso.example.com", "a.sso.example.com"),
+        ("https://10.0.0.1", "0.0.1"),
+        ("http://localhost:8080", "localhost"),
+        ("http://127.0.0.1:8080", "example.com"),
+    ] {
+        let line = place(base, domain).refusal();
+        assert!(line.contains("cookie_domain"), "{base} {domain}: {line}");
+    }
+}
+
+#[test]
+fn the_feed_is_kept_for_a_day_at_least() {
+    assert_eq!(Place::new().load().unwrap().feed_retention, TimeDelta::days(7));
+    let place = Place::with_file("[feed]\nretention = \"30d\"");
+    assert_eq!(place.load().unwrap().feed_retention, TimeDelta::days(30));
+    let line = Place::with_file("[feed]\nretention = \"23h\"").refusal();
+    assert!(line.contains("feed.retention"), "{line}");
 }

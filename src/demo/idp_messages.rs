@@ -9,6 +9,7 @@ use crate::saml::message::{Head, Message, issuer, sole_message};
 use crate::saml::names::{Binding, EntityId, Location, MessageId, NameId, SessionIndex};
 use crate::saml::outbound::Unsigned;
 use crate::saml::refusal::Refusal;
+use crate::saml::second_opinion::Testimony;
 use crate::saml::write::{DS, MD, MDUI, SAML, SAMLP, Writer};
 use crate::saml::xml::{self, Document};
 
@@ -44,6 +45,10 @@ impl Message for AuthnRequest {
 
     fn issuer(&self) -> &EntityId {
         &self.issuer
+    }
+
+    fn testimony(&self) -> Testimony {
+        Testimony::bare("AuthnRequest", &self.head.id)
     }
 }
 

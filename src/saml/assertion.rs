@@ -69,6 +69,14 @@ impl Assertion {
         &self.issuer
     }
 
+    /// The principal, if it is named and can be read.
+    pub(super) const fn name_id(&self) -> Option<&NameId> {
+        match &self.subject {
+            Subject::NameId(name_id) => Some(name_id),
+            Subject::Encrypted(_) | Subject::Nameless => None,
+        }
+    }
+
     /// Reads an assertion element by the schema. Attribute statements are not read: nothing here
     /// depends on them, whatever they look like (SSO-22).
     ///

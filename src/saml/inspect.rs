@@ -251,6 +251,7 @@ impl Inspection {
             Some(keys) => match unopened.signed_by(keys) {
                 Ok(verified) => {
                     findings.extend(SIGNATURE.map(|(rule, asks)| finding(rule, asks, Ok(()))));
+                    findings.extend(second_opinion(&verified, keys));
                     Some(verified)
                 }
                 Err(refusal) => {
@@ -289,6 +290,7 @@ impl Inspection {
                 Ok(mut verified) => {
                     findings.push(finding("SSO-07", COVERED, Ok(())));
                     findings.extend(SIGNATURE.map(|(rule, asks)| finding(rule, asks, Ok(()))));
+                    findings.extend(second_opinion(&verified, keys));
                     let named = verified.decrypt_subject(ground.decryption);
                     findings.push(finding("SSO-21", "what is encrypted can be decrypted", named));
                     Some(verified)
@@ -368,6 +370,23 @@ const READING: [(&str, &str); 7] = [
     ("VAL-12", "no other message or assertion inside"),
     ("VAL-07", "names its Issuer"),
 ];
+
+/// What the second engine says of a good signature, in a build that has one. It is only an opinion:
+/// the settings decide whether a running service refuses what it does not confirm.
+#[cfg(feature = "second-opinion")]
+fn second_opinion<M: Message>(verified: &Verified<M>, keys: &TrustedKeys) -> Option<Finding> {
+    const ASKS: &str = "another engine confirms the signature";
+    let judged = verified.case()?.judge(keys);
+    Some(match judged {
+        Ok(()) => finding("second-opinion", ASKS, Ok(())),
+        Err(_) => unknown("second-opinion", ASKS, "it does not; ADR 6 has the known differences"),
+    })
+}
+
+#[cfg(not(feature = "second-opinion"))]
+const fn second_opinion<M: Message>(_: &Verified<M>, _: &TrustedKeys) -> Option<Finding> {
+    None
+}
 
 /// The rules of reading, all of which hold, or one does not.
 fn reading(refusal: Option<Refusal>) -> Vec<Finding> {

@@ -8,6 +8,7 @@ use super::instant::Instant;
 use super::message::{Head, Limits, Message, fresh, instant, issuer, name_id, no_assertion, sole_message};
 use super::names::{EntityId, NameId, SessionIndex};
 use super::refusal::Refusal;
+use super::second_opinion::Testimony;
 use super::xml::{DS, Document, Node, SAML, SAMLP, Sequence};
 
 /// A request to end sessions of a principal.
@@ -139,6 +140,14 @@ impl Message for LogoutRequest {
 
     fn issuer(&self) -> &EntityId {
         &self.issuer
+    }
+
+    fn testimony(&self) -> Testimony {
+        Testimony {
+            name_id: self.name_id().ok().cloned(),
+            session_indexes: self.session_indexes.clone(),
+            ..Testimony::bare("LogoutRequest", &self.head.id)
+        }
     }
 }
 

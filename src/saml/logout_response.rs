@@ -4,6 +4,7 @@ use super::binding::Parameter;
 use super::message::{Head, Message, issuer, no_assertion, sole_message};
 use super::names::{EntityId, MessageId};
 use super::refusal::Refusal;
+use super::second_opinion::Testimony;
 use super::status::{SecondLevel, Status, TopLevel};
 use super::xml::{DS, Document, Node, SAML, SAMLP};
 
@@ -54,6 +55,10 @@ impl Message for LogoutResponse {
 
     fn issuer(&self) -> &EntityId {
         &self.issuer
+    }
+
+    fn testimony(&self) -> Testimony {
+        Testimony::bare("LogoutResponse", &self.head.id)
     }
 }
 

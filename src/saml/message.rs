@@ -6,6 +6,7 @@ use super::binding::Parameter;
 use super::instant::Instant;
 use super::names::{ENTITY, EntityId, MessageId, NameId};
 use super::refusal::Refusal;
+use super::second_opinion::Testimony;
 use super::xml::{Document, Node, SAML, SAMLP};
 
 /// A protocol message that can be read and authenticated.
@@ -24,6 +25,9 @@ pub trait Message: Sized {
 
     /// The entity that claims to have sent it; proved only once it stands in a `Verified`.
     fn issuer(&self) -> &EntityId;
+
+    /// What it says, as far as anything is done upon it: for a second opinion.
+    fn testimony(&self) -> Testimony;
 }
 
 /// The attributes of every request and response (Core 3.2.1, 3.2.2).

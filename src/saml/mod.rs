@@ -3,7 +3,7 @@
 //!
 //! In reading order: [`names`] and [`instant`]; [`xml`], the reader; one file for each message that
 //! is received ([`logout_request`], [`logout_response`], [`response`] with its [`assertion`]);
-//! [`binding`]; [`signature`], the door, and [`open`], the way to it; [`encryption`], for what is not
+//! [`binding`]; [`signature`], the door, [`open`], the way to it, and [`second_opinion`], another engine's word on it; [`encryption`], for what is not
 //! for every eye; [`sign_in`], what a Response lets a person do. What is sent: [`outbound`], written by [`write`], signed by [`signing`]. Who
 //! is who: [`metadata`], read and written. For people with a message in hand: [`inspect`].
 
@@ -21,6 +21,7 @@ pub mod open;
 pub mod outbound;
 pub mod refusal;
 pub mod response;
+pub mod second_opinion;
 pub mod sign_in;
 pub mod signature;
 pub mod signing;
@@ -31,8 +32,14 @@ pub mod xml;
 #[cfg(test)]
 mod inspect_tests;
 #[cfg(test)]
+mod open_answer_tests;
+#[cfg(test)]
 mod open_tests;
 #[cfg(test)]
 mod schema_tests;
 #[cfg(test)]
+mod sign_in_tests;
+#[cfg(test)]
 pub(crate) mod test_keys;
+#[cfg(test)]
+pub(crate) mod test_messages;

@@ -114,6 +114,9 @@ pub enum Refusal {
     /// No key of the identity provider verifies the signature.
     #[error("the signature does not verify with any key of the identity provider")]
     SignatureInvalid,
+    /// Our verifier accepts it, the second engine does not, and its word counts.
+    #[error("the second engine does not confirm what our verifier accepts")]
+    NotConfirmedTwice,
 
     // Whether it is current.
     /// An instant that is not in UTC.
@@ -261,7 +264,8 @@ impl Refusal {
             | Self::SignatureShape(_)
             | Self::TransformNotAllowed
             | Self::AlgorithmNotAllowed
-            | Self::SignatureInvalid => Row::G,
+            | Self::SignatureInvalid
+            | Self::NotConfirmedTwice => Row::G,
             Self::IssuerMissing | Self::IssuerUnknown => Row::H,
             Self::DestinationMissing | Self::DestinationWrong => Row::I,
             Self::NotUtc
@@ -305,6 +309,7 @@ impl Refusal {
             Self::TransformNotAllowed => "VAL-11",
             Self::AlgorithmNotAllowed => "VAL-14",
             Self::SignatureInvalid => "VAL-09",
+            Self::NotConfirmedTwice => "second-opinion",
             Self::NotUtc | Self::Stale | Self::IssuedInFuture => "VAL-15",
             Self::Expired => "SLO-22",
             Self::NeverValid => "SLO-23",

@@ -7,6 +7,7 @@ use super::logout_response::{in_response_to, status};
 use super::message::{Head, Message, issuer, messages, sole_message};
 use super::names::{EntityId, MessageId};
 use super::refusal::Refusal;
+use super::second_opinion::Testimony;
 use super::status::Status;
 use super::xml::{DS, Document, SAML, SAMLP};
 
@@ -142,5 +143,9 @@ impl Message for Response {
 
     fn issuer(&self) -> &EntityId {
         &self.issuer
+    }
+
+    fn testimony(&self) -> Testimony {
+        Testimony::of_response(self, &self.head.id)
     }
 }

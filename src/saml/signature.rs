@@ -7,6 +7,8 @@
 
 mod detached;
 mod shape;
+#[cfg(test)]
+mod tests;
 
 use bergshamra::c14n::{C14nMode, canonicalize_doc};
 use bergshamra::dsig::verify::verify_all_document_with_source;
@@ -25,6 +27,7 @@ use super::message::Message;
 use super::names::EntityId;
 use super::refusal::Refusal;
 use super::response::Response;
+use super::second_opinion::{Case, Exhibit, exhibits};
 use super::xml::{DS, Document, Node, SAML};
 
 /// The signature algorithms that are taken and published, in order of preference (VAL-14, MD-08).
@@ -57,6 +60,8 @@ pub struct Verified<M> {
     message: M,
     signer: EntityId,
     content: [u8; 32],
+    /// What the signatures cover, for a second opinion.
+    exhibits: Vec<Exhibit>,
 }
 
 impl<M> Verified<M> {
@@ -77,6 +82,15 @@ impl<M> Verified<M> {
     #[must_use]
     pub const fn content_digest(&self) -> [u8; 32] {
         self.content
+    }
+}
+
+impl<M: Message> Verified<M> {
+    /// What a second engine can be asked about; none where no XML signature was verified, and in a
+    /// build without one.
+    #[must_use]
+    pub fn case(&self) -> Option<Case> {
+        Case::new(&self.exhibits, self.message.testimony())
     }
 }
 
@@ -117,6 +131,9 @@ pub struct TrustedKeys {
     keys: Vec<PKey<Public>>,
     engine: DsigContext,
     policy: SignaturePolicy,
+    /// The same keys for the second engine.
+    #[cfg(feature = "second-opinion")]
+    other: super::second_opinion::OtherKeys,
 }
 
 /// Why no set of keys could be made.
@@ -149,13 +166,26 @@ impl TrustedKeys {
         if keys.is_empty() {
             return Err(KeysError::NoKey);
         }
-        Ok(Self { entity_id, keys, engine: DsigContext::new(manager), policy })
+        Ok(Self {
+            entity_id,
+            #[cfg(feature = "second-opinion")]
+            other: super::second_opinion::OtherKeys::new(&keys, policy.allow_sha1),
+            keys,
+            engine: DsigContext::new(manager),
+            policy,
+        })
     }
 
     /// The IdP whose keys these are.
     #[must_use]
     pub const fn entity_id(&self) -> &EntityId {
         &self.entity_id
+    }
+
+    /// The same keys for the second engine.
+    #[cfg(feature = "second-opinion")]
+    pub(super) const fn other(&self) -> &super::second_opinion::OtherKeys {
+        &self.other
     }
 
     fn signature_allowed(&self, uri: &str) -> bool {
@@ -215,7 +245,7 @@ pub(super) fn verify_detached<M: Message>(
     }
     // An error of the library means the same as "no": nothing but a plain yes verifies (F-25).
     if fitting.any(|key| verifies(key, &digest, signature)) {
-        prove(document, message, keys)
+        prove(document, message, keys, Vec::new())
     } else {
         Err(Refusal::SignatureInvalid)
     }
@@ -232,7 +262,11 @@ pub(super) fn verify_enveloped<M: Message>(
     keys: &TrustedKeys,
 ) -> Result<Verified<M>, Refusal> {
     let covered = verify_signatures(document, &[document.root()], keys)?;
-    if covered.as_slice() == [true] { prove(document, message, keys) } else { Err(Refusal::SignatureMissing) }
+    if covered.as_slice() == [true] {
+        prove(document, message, keys, exhibits(&[document.root()]))
+    } else {
+        Err(Refusal::SignatureMissing)
+    }
 }
 
 /// Which parts of a response its signatures cover.
@@ -270,10 +304,13 @@ pub(super) fn verify_response<M: Message>(
         response: covered.first().copied().unwrap_or(false),
         assertion: covered.get(1).copied().unwrap_or(false),
     };
-    if coverage.response || coverage.assertion {
-        Ok((prove(document, message, keys)?, coverage))
-    } else {
-        Err(Refusal::AssertionUnsigned)
+    // The Response's signature covers the assertion's as well.
+    let carrier = if coverage.response { carriers.first() } else { carriers.get(1) };
+    match carrier {
+        Some(carrier) if coverage.response || coverage.assertion => {
+            Ok((prove(document, message, keys, exhibits(&[*carrier]))?, coverage))
+        }
+        _ => Err(Refusal::AssertionUnsigned),
     }
 }
 
@@ -307,7 +344,10 @@ pub(super) fn verify_encrypted_response(
     if !(coverage.response || coverage.assertion) {
         return Err(Refusal::AssertionUnsigned);
     }
-    Ok((prove(document, response.reveal(&decrypted)?, keys)?, coverage))
+    let mut carriers = Vec::new();
+    carriers.extend(coverage.response.then(|| document.root()));
+    carriers.extend(coverage.assertion.then(|| decrypted.root()));
+    Ok((prove(document, response.reveal(&decrypted)?, keys, exhibits(&carriers))?, coverage))
 }
 
 /// The only maker of a [`Verified`]. Its callers have checked the signature; that the claimed
@@ -316,12 +356,13 @@ fn prove<M: Message>(
     document: &Document<'_>,
     message: M,
     keys: &TrustedKeys,
+    exhibits: Vec<Exhibit>,
 ) -> Result<Verified<M>, Refusal> {
     if *message.issuer() != keys.entity_id {
         return Err(Refusal::IssuerMismatch);
     }
     let content = content_digest(document)?;
-    Ok(Verified { signer: keys.entity_id.clone(), message, content })
+    Ok(Verified { signer: keys.entity_id.clone(), message, content, exhibits })
 }
 
 /// The digest of the message's root in exclusive canonical form, without its own signature.

@@ -226,6 +226,22 @@ impl<'d, 'a> Node<'d, 'a> {
         found
     }
 
+    /// Where the element stands in [`Node::source`], from its start tag to its end tag.
+    pub(super) fn range(self) -> Option<std::ops::Range<usize>> {
+        self.document.tree.node_range(self.id)
+    }
+
+    /// The octets of the document that it stands in.
+    pub(super) const fn source(self) -> &'a str {
+        self.document.source
+    }
+
+    /// Whether the element itself declares that prefix (empty for the default).
+    pub(super) fn declares(self, prefix: &str) -> bool {
+        let element = self.document.tree.element(self.id);
+        element.is_some_and(|element| element.namespace_declarations.iter().any(|(own, _)| own == prefix))
+    }
+
     /// The element's identity within its document.
     pub(super) const fn id(self) -> NodeId {
         self.id

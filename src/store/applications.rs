@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use crate::store::{ApplicationId, StoreError};
+use crate::store::{ApplicationId, SessionId, StoreError};
 
 /// An application as the database has it.
 #[derive(Clone)]
@@ -111,6 +111,54 @@ pub async fn all(conn: &mut PgConnection) -> Result<Vec<ApplicationRow>, StoreEr
              from application order by slug"#
     )
     .fetch_all(conn)
+    .await?;
+    Ok(found)
+}
+
+/// The origins of all of them.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn origins(conn: &mut PgConnection) -> Result<Vec<String>, StoreError> {
+    let origins =
+        sqlx::query_scalar!(r#"select distinct unnest(origins) as "origin!" from application order by 1"#)
+            .fetch_all(conn)
+            .await?;
+    Ok(origins)
+}
+
+/// Who has registered an origin, as a request from there asks at every turn.
+#[derive(Debug, Clone)]
+pub struct AtOrigin {
+    /// Its row.
+    pub id: ApplicationId,
+    /// Its public name.
+    pub slug: String,
+    /// Whether it takes part in the session that was asked for.
+    pub takes_part: bool,
+}
+
+/// The application that has registered this origin (the oldest, where several have), and whether it
+/// takes part in a session.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn at_origin(
+    conn: &mut PgConnection,
+    origin: &str,
+    session: SessionId,
+) -> Result<Option<AtOrigin>, StoreError> {
+    let found = sqlx::query_as!(
+        AtOrigin,
+        r#"select id as "id: _", slug,
+                  exists (select from participation
+                           where session_id = $2 and application_id = application.id
+                             and ended_at is null) as "takes_part!"
+             from application where $1 = any (origins) order by id limit 1"#,
+        origin,
+        session.0
+    )
+    .fetch_optional(conn)
     .await?;
     Ok(found)
 }

@@ -45,6 +45,8 @@ pub enum Verdict {
     Refused,
     /// It was not a message, but an act of our own.
     Ours,
+    /// It was acted upon, though the second engine did not confirm it.
+    Doubted,
 }
 
 impl Verdict {
@@ -54,6 +56,7 @@ impl Verdict {
             Self::Duplicate => "duplicate",
             Self::Refused => "refused",
             Self::Ours => "ours",
+            Self::Doubted => "doubted",
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod applications;
 pub mod assertions;
 pub mod audit;
 pub mod bars;
+pub mod feed;
 pub mod identity_providers;
 pub mod legs;
 pub mod logouts;

@@ -91,8 +91,8 @@ pub async fn takes_part(
     Ok(found)
 }
 
-/// Notes that an application takes part by forward-auth, once for each session; the caller holds the
-/// lock on the session and has seen it alive.
+/// Notes that an application takes part by forward-auth, once for each session, and again if it had
+/// ended its part; the caller holds the lock on the session and has seen it alive.
 ///
 /// # Errors
 /// [`StoreError::Database`].
@@ -106,7 +106,8 @@ pub async fn note_forward_auth(
     sqlx::query!(
         "insert into participation (public_id, application_id, session_id, source, created_at)
          values ($1, $2, $3, 'forward-auth', $4)
-         on conflict (session_id, application_id) where source = 'forward-auth' do nothing",
+         on conflict (session_id, application_id) where source = 'forward-auth'
+         do update set ended_at = null, end_reason = null",
         public_id,
         application.0,
         session.0,

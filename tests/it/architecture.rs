@@ -126,7 +126,7 @@ fn modules_import_downwards_only() {
 fn saml_and_logout_know_few_crates() {
     let pure =
         ["std", "core", "serde", "chrono", "url", "quick_xml", "openssl", "base64", "flate2", "thiserror"];
-    let engines = ["uppsala", "bergshamra"];
+    let engines = ["uppsala", "bergshamra", "samael"];
     let known = [
         "axum",
         "tokio",
@@ -174,7 +174,7 @@ fn no_xml_type_of_others_leaves_saml() {
             continue;
         }
         for line in code(&text) {
-            for name in ["uppsala::", "bergshamra::", "quick_xml::"] {
+            for name in ["uppsala::", "bergshamra::", "quick_xml::", "samael::"] {
                 assert!(!line.contains(name), "{path}: {line}");
             }
         }

@@ -22,6 +22,7 @@ mod binding_post;
 mod binding_redirect;
 mod binding_soap;
 mod cli;
+mod corpus;
 mod crash;
 mod encryption;
 mod inspect;
@@ -31,6 +32,8 @@ mod oidc;
 mod promises;
 mod race;
 mod refusals;
+#[cfg(feature = "second-opinion")]
+mod second_opinion;
 mod slo_initiate;
 mod slo_receive;
 mod sso;

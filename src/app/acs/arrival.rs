@@ -2,7 +2,9 @@
 
 use super::{AcsRefused, Claimed};
 use crate::app::registry::KnownIdp;
+use crate::app::second_opinion::Whence;
 use crate::app::{ACS_PATH, App, Visitor, refusals};
+use crate::saml::names::MessageId;
 use crate::saml::refusal::Refusal;
 use crate::saml::sign_in::SignIn;
 use crate::store::audit;
@@ -15,6 +17,11 @@ pub(super) struct Arrival<'a> {
 }
 
 impl Arrival<'_> {
+    pub(super) fn whence<'a>(&self, message_id: &'a MessageId) -> Whence<'a> {
+        let source = Some(self.visitor.address);
+        Whence { endpoint: ACS_PATH, binding: "post", message_id, digest: self.digest, source }
+    }
+
     pub(super) fn refused(&self, app: &App, claimed: Option<&Claimed>, refusal: Refusal) -> AcsRefused {
         let (issuer, id) = claimed.map(|claimed| (claimed.issuer.as_str(), claimed.id.as_str())).unzip();
         self.refusal(app, issuer, id, refusal, refusal.rule())

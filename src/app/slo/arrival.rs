@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::Refused;
 use crate::app::registry::KnownIdp;
+use crate::app::second_opinion::Whence;
 use crate::app::{App, SLO_PATH, Visitor, refusals};
 use crate::saml::names::{Binding, EntityId, MessageId};
 use crate::saml::refusal::Refusal;
@@ -23,6 +24,16 @@ pub(super) struct Arrival {
 impl Arrival {
     pub(super) fn front(binding: Binding, visitor: &Visitor, octets: &[u8]) -> Self {
         Self { endpoint: SLO_PATH, binding, source: visitor.address, digest: openssl::sha::sha256(octets) }
+    }
+
+    pub(super) fn whence<'a>(&self, message_id: &'a MessageId) -> Whence<'a> {
+        Whence {
+            endpoint: self.endpoint,
+            binding: self.binding.as_str(),
+            message_id,
+            digest: self.digest,
+            source: Some(self.source),
+        }
     }
 
     pub(super) fn accepted(&self, idp: &KnownIdp, id: &MessageId, now: DateTime<Utc>) -> audit::Entry {

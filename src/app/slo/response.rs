@@ -54,6 +54,9 @@ pub(super) async fn response(app: &App, arrival: Arrival, received: &Received) -
             Ok(opened) => opened,
             Err(refusal) => return refused(Some(&issuer), Some(&id), refusal),
         };
+        if let Err(refusal) = app.second_opinion(&idp, response.case(), arrival.whence(&id)).await {
+            return refused(Some(&issuer), Some(&id), refusal);
+        }
         return match app.patiently(answered(app, arrival, &idp, &response, now)).await {
             Ok(Answered::Reply(reply)) => reply,
             Ok(Answered::Unasked) => refused(Some(&issuer), Some(&id), Refusal::NotRequested),

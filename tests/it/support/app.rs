@@ -225,8 +225,18 @@ impl TestApp {
         sqlx::query_scalar(statement).fetch_one(&self.pool).await.unwrap()
     }
 
-    /// Ends the test: removes its database.
+    /// Ends the test: no message that was accepted in it was doubted by the second engine, if this
+    /// build has one. Removes the database.
     pub async fn done(self) {
+        if self.app.flush_audit().await.is_ok() {
+            let doubted = self.count("select count(*) from audit where verdict = 'doubted'").await;
+            assert_eq!(doubted, 0, "our verifier and the second engine differ");
+        }
+        self.remove().await;
+    }
+
+    /// Removes the database.
+    pub async fn remove(self) {
         self.pool.close().await;
         self.database.drop().await;
         drop(self.directory);

@@ -13,3 +13,4 @@ pub mod oidc;
 pub mod process;
 pub mod story;
 pub mod xml;
+pub mod xmlenc;
