@@ -1,7 +1,7 @@
 # "make demo" shows what this is, "make test" runs every test that needs no browser. Both
 # install what is missing first.
 
-.PHONY: help setup setup-all demo run test fuzz bench lint fmt sqlx
+.PHONY: help setup setup-all demo run test proxies fuzz bench lint fmt sqlx
 .DEFAULT_GOAL := help
 
 # Somebody else's build directory (root's, for one) is left alone.
@@ -26,6 +26,10 @@ run: setup ## the service, with its settings from the environment and signoff.to
 
 test: setup-all ## all tests, on a PostgreSQL of their own
 	scripts/with-postgres cargo test --locked --features second-opinion
+
+proxies: ## forward-auth behind the nginx and Caddy of the distribution
+	@scripts/setup proxies
+	scripts/with-postgres cargo test --locked --test proxies
 
 fuzz: setup ## every decoder against made-up octets, TIME=60 seconds each (docs/fuzzing.md)
 	scripts/fuzz $(or $(TIME),60)

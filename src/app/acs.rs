@@ -55,11 +55,13 @@ pub async fn receive(app: &App, visitor: &Visitor, body: &[u8]) -> Result<Signed
     let digest = openssl::sha::sha256(body);
     let arrival = Arrival { visitor, digest };
     let received = post::decode(body).map_err(|refusal| arrival.refused(app, None, refusal))?;
+    let received = Arc::new(received);
     let mut snapshot = app.0.registry.snapshot();
     let mut renewed = false;
     loop {
         let now = app.now();
-        let judged = judge(app, &received, &snapshot, now);
+        let (own, octets, idps) = (app.clone(), Arc::clone(&received), Arc::clone(&snapshot));
+        let judged = app.0.heavy.read(&received, move || judge(&own, &octets, &idps, now)).await;
         let renewal = match &judged {
             Judged::Good(..) => false,
             Judged::Bad(_, refusal) => {

@@ -14,8 +14,9 @@ use serde::Serialize;
 
 use crate::app::places::Place;
 use crate::app::{App, DATABASE_PATIENCE};
+pub use crate::store::ApplicationId;
+use crate::store::StoreError;
 use crate::store::feed::{self, Line};
-use crate::store::{ApplicationId, StoreError};
 
 /// The longest that a request may wait for a line.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(30);

@@ -140,6 +140,20 @@ pub struct IdpView {
 /// # Errors
 /// [`IdpError`]; nothing is imported then.
 pub async fn import(app: &App, xml: &[u8], options: &ImportOptions) -> Result<Imported, IdpError> {
+    let mut tx = app.begin().await?;
+    let imported = import_within(app, &mut tx, xml, options).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    app.renewed().await?;
+    Ok(imported)
+}
+
+/// The same in the caller's transaction; the caller then reads identity providers anew.
+pub(in crate::app) async fn import_within(
+    app: &App,
+    conn: &mut PgConnection,
+    xml: &[u8],
+    options: &ImportOptions,
+) -> Result<Imported, IdpError> {
     let now = app.now();
     let base = &app.0.settings.base_url;
     let reading = IdpMetadata::read(xml, Policy { loopback_http: !base.is_https() }, now)
@@ -152,13 +166,10 @@ pub async fn import(app: &App, xml: &[u8], options: &ImportOptions) -> Result<Im
             return Err(IdpError::SlugForSeveral(reading.idps.len()));
         }
     }
-    let mut tx = app.begin().await?;
     let mut idps = Vec::new();
     for metadata in &reading.idps {
-        idps.push(import_one(&mut tx, metadata, options, now).await?);
+        idps.push(import_one(conn, metadata, options, now).await?);
     }
-    tx.commit().await.map_err(StoreError::from)?;
-    app.renewed().await?;
     for idp in &idps {
         tracing::info!(idp = idp.slug, entity_id = %idp.entity_id, change = ?idp.change, "metadata imported");
     }
@@ -214,17 +225,24 @@ pub async fn disable(app: &App, name: &str) -> Result<(), IdpError> {
 /// # Errors
 /// [`IdpError::Unknown`], [`IdpError::Switch`], [`IdpError::NoEncryptionKey`], [`IdpError::Store`].
 pub async fn set(app: &App, name: &str, switch: &str, value: &str) -> Result<(), IdpError> {
-    change(app, name, |row, policy| {
-        let before = policy.encrypt_name_id;
-        policy.set(switch, value)?;
-        // SLO-43: from now on it would be told nothing at all.
-        let keys = row.metadata.get("encryption_keys").and_then(Value::as_array);
-        if policy.encrypt_name_id && !before && keys.is_none_or(Vec::is_empty) {
-            return Err(IdpError::NoEncryptionKey(row.slug.clone()));
-        }
-        Ok(())
-    })
-    .await
+    change(app, name, |row, policy| self::switch(row, policy, switch, value)).await
+}
+
+/// Turns a switch of a row that is about to be saved.
+pub(in crate::app) fn switch(
+    row: &IdpRow,
+    policy: &mut IdpPolicy,
+    name: &str,
+    value: &str,
+) -> Result<(), IdpError> {
+    let before = policy.encrypt_name_id;
+    policy.set(name, value)?;
+    // SLO-43: from now on it would be told nothing at all.
+    let keys = row.metadata.get("encryption_keys").and_then(Value::as_array);
+    if policy.encrypt_name_id && !before && keys.is_none_or(Vec::is_empty) {
+        return Err(IdpError::NoEncryptionKey(row.slug.clone()));
+    }
+    Ok(())
 }
 
 impl App {
@@ -302,28 +320,41 @@ async fn change(
     name: &str,
     alter: impl FnOnce(&mut IdpRow, &mut IdpPolicy) -> Result<(), IdpError>,
 ) -> Result<(), IdpError> {
-    let unknown = || IdpError::Unknown(name.to_owned());
     let entity_id = show(app, name).await?.entity_id;
     let mut tx = app.begin().await?;
-    let mut row = identity_providers::lock(&mut tx, &entity_id).await?.ok_or_else(unknown)?;
+    change_within(app, &mut tx, &entity_id, alter).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    app.renewed().await?;
+    Ok(())
+}
+
+/// The same in the caller's transaction; says whether there was anything to change. The caller then
+/// reads identity providers anew.
+pub(in crate::app) async fn change_within(
+    app: &App,
+    conn: &mut PgConnection,
+    entity_id: &str,
+    alter: impl FnOnce(&mut IdpRow, &mut IdpPolicy) -> Result<(), IdpError>,
+) -> Result<bool, IdpError> {
+    let unknown = || IdpError::Unknown(entity_id.to_owned());
+    let mut row = identity_providers::lock(conn, entity_id).await?.ok_or_else(unknown)?;
     let mut policy = policy_of(&row)?;
     let before = (row.state.clone(), policy);
     alter(&mut row, &mut policy)?;
-    if before != (row.state.clone(), policy) {
-        let metadata = metadata_of(&row)?;
-        let policy = json(&policy);
-        let wanted = Wanted {
-            slug: &row.slug,
-            state: &row.state,
-            source: &row.source,
-            ..wanted(&metadata, &row.metadata, &policy)
-        };
-        identity_providers::save(&mut tx, &wanted, app.now()).await?;
-        tx.commit().await.map_err(StoreError::from)?;
-        tracing::info!(idp = row.slug, state = row.state, %policy, "identity provider changed");
+    if before == (row.state.clone(), policy) {
+        return Ok(false);
     }
-    app.renewed().await?;
-    Ok(())
+    let metadata = metadata_of(&row)?;
+    let policy = json(&policy);
+    let wanted = Wanted {
+        slug: &row.slug,
+        state: &row.state,
+        source: &row.source,
+        ..wanted(&metadata, &row.metadata, &policy)
+    };
+    identity_providers::save(conn, &wanted, app.now()).await?;
+    tracing::info!(idp = row.slug, state = row.state, %policy, "identity provider changed");
+    Ok(true)
 }
 
 fn view(row: IdpRow, now: DateTime<Utc>) -> Result<IdpView, StoreError> {

@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 use crate::app::registry::{KnownIdp, Snapshot};
 use crate::app::send::Request;
 use crate::app::{App, Fault, LogoutHandle, ReturnTarget};
+use crate::logout::hearing::Hearing;
 use crate::logout::outcome::Outcome;
 use crate::logout::plan::Reach;
 use crate::logout::step::{Event, Leg, LegId, LegState, Logout, Reply, Step, Write};
@@ -15,7 +16,7 @@ use crate::saml::names::{Binding, MessageId, SessionIndex};
 use crate::saml::outbound::Reason;
 use crate::store::legs::{self, LegRow};
 use crate::store::logouts::{self, LogoutRow};
-use crate::store::{LogoutId, SessionId, StoreError, open_requests, outbox};
+use crate::store::{ApplicationId, LogoutId, SessionId, StoreError, applications, open_requests, outbox};
 
 /// A logout and its legs, locked.
 pub(super) struct Affair {
@@ -87,7 +88,8 @@ impl Affair {
 
     /// `Reason` of the LogoutRequests that this logout sends (SLO-41).
     pub(super) fn reason(&self) -> Reason {
-        let by_admin = self.row.trigger == "admin" || self.row.reason.as_deref() == Some(Reason::Admin.uri());
+        let by_admin = matches!(self.row.trigger.as_str(), "admin" | "operator")
+            || self.row.reason.as_deref() == Some(Reason::Admin.uri());
         if by_admin { Reason::Admin } else { Reason::User }
     }
 }
@@ -178,16 +180,18 @@ impl App {
     }
 
     /// Where a browser goes when there is nobody left to ask: to where the person wanted to go if
-    /// everything is known to be over, else to the page that says what is not.
+    /// everything is known to be over, else to the page that says what is not. `counted` are the
+    /// applications that count.
     pub(super) fn destination(
         &self,
         row: &LogoutRow,
         legs: impl IntoIterator<Item = LegState>,
+        counted: impl IntoIterator<Item = Hearing>,
     ) -> Result<LogoutHandle, ReturnTarget> {
         let handle = row.handle.as_deref().and_then(LogoutHandle::parse);
-        let target = row.return_to.as_deref().and_then(|target| self.return_target(target));
+        let target = row.return_to.as_deref().and_then(|target| self.recorded_target(target));
         match (target, handle) {
-            (Some(target), _) if Outcome::of(legs) == Outcome::Complete => Err(target),
+            (Some(target), _) if Outcome::of(legs).and(counted) == Outcome::Complete => Err(target),
             (target, None) => Err(target.unwrap_or_else(ReturnTarget::home)),
             (_, Some(handle)) => Ok(handle),
         }
@@ -199,6 +203,31 @@ impl App {
         let settings = &self.0.settings;
         ReturnTarget::parse(text, &settings.base_url, &settings.return_origins)
             .or_else(|| ReturnTarget::parse(text, &settings.base_url, &self.0.origins.known()))
+    }
+
+    /// A return target that was allowed when its logout began.
+    pub(super) fn recorded_target(&self, text: &str) -> Option<ReturnTarget> {
+        ReturnTarget::recorded(text, &self.0.settings.base_url)
+    }
+
+    /// A return target that the settings allow, or an application with its origins and logout URLs:
+    /// that one, if one is given, else any (SSO-25).
+    pub(super) async fn return_target_for(
+        &self,
+        conn: &mut PgConnection,
+        application: Option<ApplicationId>,
+        text: &str,
+    ) -> Result<Option<ReturnTarget>, StoreError> {
+        if let Some(target) = self.return_target(text) {
+            return Ok(Some(target));
+        }
+        let Some(target) = self.recorded_target(text) else { return Ok(None) };
+        let all = match application {
+            Some(application) => applications::by_id(conn, application).await?.into_iter().collect(),
+            None => applications::all(conn).await?,
+        };
+        let allowed = all.iter().any(|one| target.is_of(&one.origins, &one.logout_urls));
+        Ok(allowed.then_some(target))
     }
 }
 

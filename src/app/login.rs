@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
+use tokio::sync::Semaphore;
 
+use crate::app::budget::SourceBudget;
 use crate::app::registry::{KnownIdp, Snapshot};
 use crate::app::{App, CorrelationToken, Fault, ReturnTarget, Visitor, logout};
 use crate::saml::binding::Outbound;
@@ -69,6 +71,9 @@ pub enum LoginRefused {
     /// The identity provider has no single sign-on endpoint that we can use.
     #[error("this identity provider has no sign-in address that can be used")]
     NoEndpoint,
+    /// More sign-ins begin at this address than one that is shared by many people would see.
+    #[error("too many sign-ins begin at this address")]
+    TooMany,
     /// A fault of ours; it has been logged.
     #[error("sign-in is not possible at the moment")]
     Unavailable,
@@ -81,8 +86,31 @@ impl LoginRefused {
         match self {
             Self::NoneThere | Self::Unknown => 404,
             Self::Closed | Self::NoEndpoint => 400,
+            Self::TooMany => 429,
             Self::Unavailable => 503,
         }
+    }
+}
+
+/// Sign-ins that may begin at one source: so many at once, and so many a second after that. Anybody
+/// can begin one, and each costs us a signature and a row; but a whole company may sit behind one
+/// address.
+const BEGINNINGS: (u32, f64) = (300, 20.0);
+/// How many sign-ins begin at the same moment, whoever asks: the others wait, so that connections to
+/// the database are left for those who finish theirs.
+const BEGIN_AT_ONCE: usize = 4;
+
+/// What bounds the sign-ins that begin.
+#[derive(Debug)]
+pub(super) struct Beginnings {
+    sources: SourceBudget,
+    places: Semaphore,
+}
+
+impl Default for Beginnings {
+    fn default() -> Self {
+        let sources = SourceBudget::new(BEGINNINGS.0, BEGINNINGS.1);
+        Self { sources, places: Semaphore::new(BEGIN_AT_ONCE) }
     }
 }
 
@@ -95,13 +123,27 @@ const SIGN_IN_WITHIN: TimeDelta = TimeDelta::hours(1);
 /// # Errors
 /// [`LoginRefused`].
 pub async fn begin(app: &App, visitor: &Visitor, asked: BeginLogin) -> Result<Begun, LoginRefused> {
-    match app.patiently(try_begin(app, visitor, asked)).await {
+    if sources_are_known(app) && !app.0.beginnings.sources.take(visitor.address, app.now()) {
+        return Err(LoginRefused::TooMany);
+    }
+    let begun = app.patiently(async {
+        let _place = app.0.beginnings.places.acquire().await;
+        try_begin(app, visitor, asked).await
+    });
+    match begun.await {
         Ok(begun) => begun,
         Err(fault) => {
             app.fault("beginning a sign-in", &fault);
             Err(LoginRefused::Unavailable)
         }
     }
+}
+
+/// Whether addresses tell people apart. Over TLS we are always behind a proxy, and one that is not
+/// trusted makes everybody look the same: then to hold back one would be to lock out all.
+fn sources_are_known(app: &App) -> bool {
+    let settings = &app.0.settings;
+    !settings.base_url.is_https() || !settings.trusted_proxies.is_empty()
 }
 
 async fn try_begin(

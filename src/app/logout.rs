@@ -1,18 +1,20 @@
 //! The person signs out.
 
 mod admin;
-pub(super) mod begin;
+pub(in crate::app) mod begin;
+mod go_on;
 mod page;
 
 use crate::app::legs::{Affair, Move};
-use crate::app::{App, Fault, ReturnTarget, Visitor, oidc, worker};
-use crate::logout::plan::Trigger;
+use crate::app::{App, Fault, ReturnTarget, Visitor, notify, oidc, worker};
+use crate::logout::plan::{Browser, Trigger};
 use crate::logout::step::Event;
 use crate::saml::binding::Outbound;
 use crate::store::logouts::{self, NewLogout};
 use crate::store::{LogoutId, legs, sessions};
 pub use admin::{AdminFault, EndedByAdmin, end_by_admin};
-use begin::{begin, lock_alive};
+use begin::{Telling, begin, lock_alive};
+pub use go_on::go_on;
 use page::view;
 pub use page::{Layer, LayerState, LayerView, LogoutHandle, LogoutView};
 
@@ -182,25 +184,31 @@ async fn try_start(
         drop(tx);
         return over_already(app, visitor).await;
     };
-    let target = wanted.return_to.as_deref().and_then(|target| app.return_target(target));
+    let target = match wanted.return_to.as_deref() {
+        Some(target) => app.return_target_for(&mut tx, None, target).await?,
+        None => None,
+    };
     let handle = app.0.entropy.handle_128()?;
     let new = NewLogout {
         handle: &handle,
         trigger: Trigger::Person,
         return_to: target.as_ref().map(ReturnTarget::as_str),
     };
-    let begun = begin(app, &mut tx, &snapshot, &session, new, wanted.local_only).await?;
+    let telling = if wanted.local_only { Telling::Nobody } else { Telling::Through(Browser::Present) };
+    let begun = begin(app, &mut tx, &snapshot, &session, new, telling, None).await?;
     tx.commit().await?;
     app.session_ended();
     tracing::info!(logout.id = begun.id.0, local_only = wanted.local_only, "somebody signed out");
     if let Move::Ask(asking) = &begun.next
         && let Some(outbound) = app.send(asking)?
     {
+        app.0.notify_bell.notify_one();
         return Ok(Ok(Started::Next(Next::Send(outbound))));
     }
-    if begun.queued {
+    if begun.queued || begun.counted && !wanted.local_only {
         return Ok(Ok(Started::Queued(begun.id)));
     }
+    app.0.notify_bell.notify_one();
     let page = Next::Page { handle: LogoutHandle(handle) };
     let next = match target {
         Some(target) if wanted.local_only || begun.alone => Next::Return(target),
@@ -224,7 +232,7 @@ async fn over_already(app: &App, visitor: &Visitor) -> Result<Result<Started, St
     })
 }
 
-/// Tells the identity providers that are only reached over SOAP, for as long as a person may be
+/// Tells the identity providers that are only reached over SOAP, and the applications, for as long as a person may be
 /// kept waiting; the worker does the rest.
 async fn deliver(app: &App, logout: LogoutId) -> Next {
     worker::deliver_now(app, logout).await;
@@ -233,7 +241,10 @@ async fn deliver(app: &App, logout: LogoutId) -> Next {
         let legs = legs::of_logout(&mut conn, logout).await?;
         let oidc = oidc::states(&mut conn, logout).await?;
         let row = logouts::by_id(&mut conn, logout).await?;
-        Ok(row.map(|row| app.destination(&row, legs.iter().map(|leg| leg.state).chain(oidc))))
+        drop(conn);
+        let counted = notify::logout::heard(app, logout).await?;
+        let states = legs.iter().map(|leg| leg.state).chain(oidc);
+        Ok(row.map(|row| app.destination(&row, states, counted)))
     });
     match reached.await {
         Ok(Some(Ok(handle))) => Next::Page { handle },

@@ -15,7 +15,7 @@ use crate::store::{IdpId, LogoutId, StoreError};
 pub struct LogoutLine {
     /// Its number.
     pub id: LogoutId,
-    /// Who said "over": `person`, `idp` or `admin`.
+    /// Who said "over": `person`, `idp`, `admin`, `application` or `operator`.
     pub trigger: String,
     /// When it began.
     pub started_at: DateTime<Utc>,
@@ -71,7 +71,7 @@ pub struct LegLine {
 pub async fn list(app: &App, limit: u32) -> Result<Vec<LogoutLine>, StoreError> {
     let mut conn = app.connection().await?;
     let idps = identity_providers::all(&mut conn).await?;
-    let rows = logouts::list(&mut conn, i64::from(limit)).await?;
+    let rows = logouts::list(&mut conn, i64::MAX, i64::from(limit)).await?;
     Ok(rows.into_iter().map(|row| line(row, &idps)).collect())
 }
 

@@ -2,14 +2,18 @@
 //!
 //! [`login`] and [`acs`] sign somebody in, [`logout`] is the person's own sign-out, [`slo`] is the
 //! identity provider's, [`oidc`] is both through OpenID providers, [`session`] says who is signed in,
-//! [`idps`] is for administrators, [`worker`] does what time demands. Applications ask with [`forward_auth`], follow the [`feed`], or let their
-//! pages wait for the [`session_end`].
+//! [`idps`] and [`applications`] are for administrators, [`notify`] tells applications, [`worker`] does what time demands. Applications ask
+//! with [`forward_auth`], follow the [`feed`], or let their pages wait for the [`session_end`].
 
 pub mod acs;
+pub mod api;
+pub mod applications;
 mod budget;
+pub mod deliveries;
 pub mod feed;
 pub mod forward_auth;
 pub mod health;
+mod heavy;
 pub mod idps;
 pub mod inspect;
 mod lanes;
@@ -19,6 +23,7 @@ pub mod logout;
 pub mod logouts;
 mod lookout;
 pub mod metadata;
+pub mod notify;
 pub mod oidc;
 mod origins;
 mod places;
@@ -31,12 +36,13 @@ mod send;
 pub mod session;
 pub mod session_end;
 pub mod slo;
+pub mod tokens;
 mod turned_away;
 mod visitor;
 pub mod worker;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -45,29 +51,34 @@ use openssl::sign::Signer as Hmac;
 use sqlx::Transaction;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgPool, Postgres};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::task::TaskTracker;
 
 pub use logout::LogoutHandle;
 pub use policy::{IdpPolicy, SwitchError};
 pub use return_target::ReturnTarget;
 pub use turned_away::TurnedAway;
-pub use visitor::{CorrelationToken, SessionToken, Visitor};
+pub use visitor::{ContinueToken, CorrelationToken, SessionToken, Visitor};
 
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::database;
 use crate::entropy::{Entropy, EntropyError};
-use crate::keys::KeyRing;
+use crate::keys::{KeyRing, TokenKeys};
+use crate::outbox::guard::Guard;
+use crate::outbox::notify::Notifier;
 use crate::saml::encryption::DecryptionKeys;
 use crate::saml::names::{EntityId, Location, MessageId, NameError};
 use crate::saml::signing::{Algorithm, Signer, SigningError};
 use crate::store::sessions::Alive;
 use crate::store::{StoreError, audit, secrets};
 use budget::Budget;
+use heavy::HeavyWork;
 use lanes::Lanes;
+use login::Beginnings;
 use lookout::Lookout;
 use origins::Origins;
-use refusals::{Refusals, Refused};
+use refusals::{RefusalLog, Refusals, Refused};
 use registry::Registry;
 use second_opinion::LargeCases;
 
@@ -82,6 +93,11 @@ pub const SOAP_PATH: &str = "/saml/slo/soap";
 const DATABASE_PATIENCE: Duration = Duration::from_secs(3);
 /// Signed denials for each claimed issuer: so many at once, and so many a second after that.
 const DENIALS: (u32, f64) = (20, 2.0);
+
+/// How many deliveries are under way at once, to all applications together.
+const DELIVERIES: usize = 96;
+/// How many connections to one application are kept between deliveries.
+const CONNECTIONS_KEPT: usize = 8;
 
 /// The application: everything a story needs. Cheap to clone, one per process.
 #[derive(Clone)]
@@ -99,7 +115,10 @@ struct Inner {
     me: Me,
     registry: Registry,
     refusals: Refusals,
+    refusal_log: RefusalLog,
     denials: Budget,
+    /// How much the API may be asked.
+    limits: tokens::Limits,
     /// What all nodes share, to seal form tokens.
     secret: [u8; 32],
     http: reqwest::Client,
@@ -108,10 +127,22 @@ struct Inner {
     oidc_http: reqwest::Client,
     lanes: Lanes,
     large_cases: LargeCases,
+    heavy: HeavyWork,
+    beginnings: Beginnings,
     /// Up to which principal the worker has looked for those that can be forgotten.
     tidied_to: AtomicI64,
     /// Rings when there is something in the outbox.
     outbox_bell: Notify,
+    /// Tells applications.
+    notifier: Notifier,
+    /// How many deliveries may be under way at once, to all applications together.
+    notify_room: Semaphore,
+    /// Rings when there is something to tell an application.
+    notify_bell: Notify,
+    /// The keys that sign what applications are told.
+    token_keys: RwLock<Arc<TokenKeys>>,
+    /// What goes on after the request that began it was answered.
+    tasks: TaskTracker,
     /// Who waits for the end of sessions.
     lookout: Lookout,
     /// Where applications live.
@@ -129,7 +160,7 @@ struct Me {
 /// Why the application cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// No client for SOAP could be made.
+    /// No client for SOAP or for notifications could be made.
     #[error("no HTTP client: {0}")]
     Client(#[from] reqwest::Error),
     /// There is no randomness.
@@ -176,7 +207,12 @@ impl App {
         let secret = secrets::shared(&mut conn, "forms", entropy.bytes()?).await?;
         secrets::signing_key(&mut conn, keys.signing.fingerprint(), clock.now()).await?;
         drop(conn);
+        let limits = tokens::Limits::new(settings.api.requests_per_minute);
+        let refusal_log = RefusalLog::new(clock.now());
         let lanes = Lanes::new(usize::try_from(database::lanes(&settings)).unwrap_or(1));
+        let guard = Guard::new(settings.outbound_allow.clone(), settings.base_url.is_loopback());
+        let notifier = Notifier::new(guard, CONNECTIONS_KEPT)?;
+        let token_keys = Arc::new(keys.tokens.clone());
         Ok(Self(Arc::new(Inner {
             http: crate::outbox::deliver::client()?,
             providers: oidc::Providers::new(&settings.oidc),
@@ -191,12 +227,21 @@ impl App {
             me,
             registry,
             refusals: Refusals::default(),
+            refusal_log,
             denials: Budget::new(DENIALS.0, DENIALS.1),
+            limits,
             secret,
             lanes,
             large_cases: LargeCases::default(),
+            heavy: HeavyWork::default(),
+            beginnings: Beginnings::default(),
             tidied_to: AtomicI64::new(0),
             outbox_bell: Notify::new(),
+            notifier,
+            notify_room: Semaphore::new(DELIVERIES),
+            notify_bell: Notify::new(),
+            token_keys: RwLock::new(token_keys),
+            tasks: TaskTracker::new(),
             lookout: Lookout::default(),
             origins,
         })))
@@ -314,9 +359,15 @@ impl App {
         })
     }
 
-    /// Logs a refusal and counts it for the audit; gives the name under which the log has it.
+    /// Counts a refusal for the audit and logs it, as long as they do not come in floods; gives the
+    /// name under which the log has it.
     fn refuse(&self, refused: &Refused<'_>) -> String {
-        let incident = self.incident();
+        let (incident, now) = (self.incident(), self.now());
+        self.0.refusals.note(refused, now);
+        let Some(unwritten) = self.0.refusal_log.may_write(now) else { return incident };
+        if unwritten > 0 {
+            tracing::warn!(unwritten, "refusals came too fast to log each; the audit has their number");
+        }
         tracing::info!(
             incident,
             endpoint = refused.endpoint,
@@ -328,7 +379,6 @@ impl App {
             "refused: {}",
             refused.detail
         );
-        self.0.refusals.note(refused, self.now());
         incident
     }
 

@@ -1,10 +1,12 @@
 //! Where applications live, as this node knows it: a sign-in or sign-out may return there.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use sqlx::PgConnection;
 
+use crate::app::{App, DATABASE_PATIENCE};
 use crate::store::{StoreError, applications};
 
 /// How many strangers are remembered.
@@ -38,5 +40,29 @@ impl Origins {
     pub(super) fn is_new_stranger(&self, origin: &str) -> bool {
         let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
         strangers.len() < MOST_STRANGERS && strangers.insert(origin.to_owned())
+    }
+}
+
+impl App {
+    /// Whether an application has registered this origin, as every node knows it now.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn is_registered_origin(&self, origin: &str) -> Result<bool, StoreError> {
+        let looking = async {
+            let mut conn = self.connection().await?;
+            Ok(applications::by_origin(&mut conn, origin).await?.is_some())
+        };
+        tokio::time::timeout(DATABASE_PATIENCE, looking).await.unwrap_or(Err(StoreError::Late))
+    }
+
+    /// Says once in the log that somebody asks like a proxy who is none of ours.
+    pub fn note_untrusted_proxy(&self, peer: IpAddr) {
+        if self.0.origins.is_new_stranger(&peer.to_string()) {
+            tracing::warn!(
+                %peer,
+                "the original address that it names at /forward-auth is not read: it is not in trusted_proxies"
+            );
+        }
     }
 }

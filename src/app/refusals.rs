@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 
+use crate::app::budget::Bucket;
 use crate::store::audit::{Entry, Verdict};
 
 /// The most kinds of refusal that are told apart between two writes; the rest are only counted.
@@ -36,6 +37,30 @@ struct Kind {
     rule: &'static str,
     source: Option<IpAddr>,
     minute: DateTime<Utc>,
+}
+
+/// Lines of the log about refusals: so many at once, and so many a second after that. A flood must
+/// not fill a disk; the audit counts all of them.
+const LINES: (u32, f64) = (200, 20.0);
+
+/// Which refusals are logged.
+#[derive(Debug)]
+pub(crate) struct RefusalLog(Mutex<(Bucket, u64)>);
+
+impl RefusalLog {
+    pub(crate) fn new(now: DateTime<Utc>) -> Self {
+        Self(Mutex::new((Bucket::full(LINES.0, LINES.1, now), 0)))
+    }
+
+    /// Whether a line may be written now; then with the number of those that were not, since.
+    pub(crate) fn may_write(&self, now: DateTime<Utc>) -> Option<u64> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.0.take(now) {
+            return Some(std::mem::take(&mut state.1));
+        }
+        state.1 += 1;
+        None
+    }
 }
 
 /// The counts since the last write.
@@ -106,6 +131,20 @@ mod tests {
             source: Some(IpAddr::from([127, 0, 0, 1])),
             detail: String::new(),
         }
+    }
+
+    #[test]
+    fn a_flood_of_refusals_is_no_flood_of_lines() {
+        let now = DateTime::<Utc>::UNIX_EPOCH;
+        let log = RefusalLog::new(now);
+        let written = (0..10_000).filter(|_| log.may_write(now).is_some()).count();
+        assert_eq!(written, 200);
+        assert_eq!(
+            log.may_write(now + TimeDelta::seconds(1)),
+            Some(9_800),
+            "the next line says how many were not"
+        );
+        assert_eq!(log.may_write(now + TimeDelta::seconds(1)), Some(0));
     }
 
     #[test]

@@ -49,6 +49,21 @@ impl ReturnTarget {
         }
     }
 
+    /// Reads a target back that was allowed when it was written down.
+    #[must_use]
+    pub(super) fn recorded(text: &str, base: &BaseUrl) -> Option<Self> {
+        let origin = Url::parse(text).ok().map(|url| url.origin().ascii_serialization());
+        Self::parse(text, base, &origin.into_iter().collect::<Vec<_>>())
+    }
+
+    /// Whether it is at one of these origins, or one of these URLs, in which `*` stands for one whole
+    /// label of the host.
+    pub(super) fn is_of(&self, origins: &[String], urls: &[String]) -> bool {
+        let Ok(url) = Url::parse(&self.0) else { return false };
+        origins.contains(&url.origin().ascii_serialization())
+            || urls.iter().any(|known| is_meant(known, &url))
+    }
+
     /// The value for a `Location` header: a path that starts with one slash, or an absolute URL.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -61,6 +76,16 @@ impl ReturnTarget {
         let path = &url[url::Position::BeforePath..];
         (path.starts_with('/') && !path.starts_with("//")).then(|| Self(path.to_owned()))
     }
+}
+
+/// Whether a registered URL means that one.
+fn is_meant(known: &str, url: &Url) -> bool {
+    let Some((before, after)) = known.split_once("//*.") else {
+        return Url::parse(known).is_ok_and(|known| known == *url);
+    };
+    let Some((label, rest)) = url.host_str().and_then(|host| host.split_once('.')) else { return false };
+    let known = Url::parse(&format!("{before}//{label}.{after}"));
+    !rest.is_empty() && known.is_ok_and(|known| known == *url)
 }
 
 #[cfg(test)]
@@ -130,6 +155,34 @@ mod tests {
             "/ü",
         ] {
             assert_eq!(parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_allowed_once_is_read_back_and_still_no_script_or_other_reading_of_a_path() {
+        let base = BaseUrl::parse("https://sp.example").unwrap();
+        let read = |text| ReturnTarget::recorded(text, &base).map(|target| target.as_str().to_owned());
+        assert_eq!(read("https://app.example/done").as_deref(), Some("https://app.example/done"));
+        assert_eq!(read("/orders").as_deref(), Some("/orders"));
+        for text in ["javascript:alert(1)", "//e", "data:text/html,x", "https://user@app.example/"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_registered_url_means_itself_and_a_star_one_label() {
+        let base = BaseUrl::parse("https://sp.example").unwrap();
+        let is_of = |known: &str, text: &str| {
+            ReturnTarget::recorded(text, &base).unwrap().is_of(&[], &[known.to_owned()])
+        };
+        assert!(is_of("https://app.example/done", "https://app.example/done"));
+        assert!(!is_of("https://app.example/done", "https://app.example/done/x"));
+        assert!(!is_of("https://app.example/done", "https://app.example/done?x"));
+        assert!(is_of("https://*.app.example/done", "https://a.app.example/done"));
+        for other in
+            ["https://app.example/done", "https://a.b.app.example/done", "https://a.app.example.e/done"]
+        {
+            assert!(!is_of("https://*.app.example/done", other), "{other}");
         }
     }
 

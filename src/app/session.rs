@@ -7,8 +7,9 @@ use sqlx::PgConnection;
 
 use crate::app::{App, DATABASE_PATIENCE, SessionToken, oidc};
 use crate::saml::names::{EntityId, NameId, SessionIndex};
+use crate::store::session_search::{self, FIRST_PAGE, Search};
 use crate::store::sessions::{self, Authentication, Session};
-use crate::store::{SessionId, StoreError, identity_providers, oidc as stored_oidc};
+use crate::store::{SessionId, StoreError, oidc as stored_oidc};
 
 /// The answer of `GET /session` to a live cookie. As JSON, `authentications` holds both kinds.
 #[derive(Debug, Clone)]
@@ -113,8 +114,9 @@ pub struct SessionLine {
     /// When it was ended.
     pub ended_at: Option<DateTime<Utc>>,
     /// By what: `person`, `idp`, `oidc`, `admin`, `expired`, `replaced`.
+    /// By what: `person`, `idp`, `admin`, `application`, `operator`, `expired`, `replaced`.
     pub end_reason: Option<String>,
-    /// The names of the identity providers and OpenID providers on which it rests.
+    /// The slugs of the identity providers on which it rests.
     pub idps: Vec<String>,
 }
 
@@ -174,17 +176,9 @@ pub(super) async fn look(
 pub async fn list(app: &App, limit: u32) -> Result<Vec<SessionLine>, StoreError> {
     let mut conn = app.connection().await?;
     let alive = app.alive();
-    let idps = identity_providers::all(&mut conn).await?;
-    let slug = |id| idps.iter().find(|idp| idp.id == id).map(|idp| idp.slug.clone());
-    let mut lines = Vec::new();
-    for session in sessions::list(&mut conn, i64::from(limit)).await? {
-        let authentications = sessions::authentications(&mut conn, session.id).await?;
-        let idps = authentications.iter().filter_map(|authentication| slug(authentication.idp));
-        let oidc = stored_oidc::authentications(&mut conn, session.id).await?;
-        let idps = idps.chain(oidc.into_iter().map(|authentication| authentication.provider)).collect();
-        lines.push(line(session, alive, idps));
-    }
-    Ok(lines)
+    let all = Search { before: FIRST_PAGE, alive_only: false, idp: None };
+    let found = session_search::newest(&mut conn, all, alive, i64::from(limit)).await?;
+    Ok(found.into_iter().map(|listed| line(listed.session, alive, listed.idps)).collect())
 }
 
 fn line(session: Session, alive: sessions::Alive, idps: Vec<String>) -> SessionLine {

@@ -10,10 +10,7 @@ pub enum Awaited {
     /// The session lives; it is watched from now on.
     Alive(Vigil),
     /// It is over.
-    Over {
-        /// Its public name.
-        session_id: String,
-    },
+    Over,
     /// No session ever had this cookie, or it is forgotten.
     Unknown,
 }
@@ -49,12 +46,11 @@ pub async fn wait(app: &App, token: &SessionToken) -> Result<Awaited, WaitError>
     };
     let found = tokio::time::timeout(DATABASE_PATIENCE, looking).await.unwrap_or(Err(StoreError::Late))?;
     let Some(session) = found else { return Ok(Awaited::Unknown) };
-    let session_id = session.public_id.clone();
     if !session.is_alive(app.alive()) {
-        return Ok(Awaited::Over { session_id });
+        return Ok(Awaited::Over);
     }
     let place = app.0.lookout.pages.take(session.id.0).ok_or(WaitError::Full)?;
-    Ok(Awaited::Alive(Vigil { session_id, watch: app.watch(session.id), _place: place }))
+    Ok(Awaited::Alive(Vigil { session_id: session.public_id, watch: app.watch(session.id), _place: place }))
 }
 
 impl Vigil {

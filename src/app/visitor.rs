@@ -67,6 +67,11 @@ token! {
     CorrelationToken
 }
 
+token! {
+    /// The one-time name by which a browser goes on with a logout that an application began.
+    ContinueToken
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@ use crate::app::legs::{Affair, Move, session_indexes};
 use crate::app::registry::KnownIdp;
 use crate::app::second_opinion::Whence;
 use crate::app::send::Request;
-use crate::app::{App, Fault, feed};
+use crate::app::{App, Fault, feed, notify};
 use crate::logout::outcome::Answer;
 use crate::logout::step::{Event, LegId};
 use crate::outbox::deliver::{self, DeliveryError};
@@ -25,7 +25,7 @@ use crate::saml::open::Unopened;
 use crate::saml::refusal::Refusal;
 use crate::saml::status::Status;
 use crate::store::outbox::{self, Leased};
-use crate::store::{LogoutId, PrincipalId, legs, logouts, oidc, retention, sessions};
+use crate::store::{LogoutId, PrincipalId, idempotency, legs, logouts, oidc, retention, sessions};
 
 /// How many rows a statement of the worker touches at most.
 const BATCH: i64 = 500;
@@ -55,6 +55,8 @@ pub struct Worked {
     pub removed: u64,
     /// Lines of counted refusals written.
     pub audited: u64,
+    /// Tries to tell applications.
+    pub told: u64,
 }
 
 /// Why a SOAP exchange brought no answer.
@@ -78,6 +80,7 @@ enum Failure {
 pub async fn run_once(app: &App) -> Result<Worked, WorkerFault> {
     let mut worked = round(app).await.map_err(WorkerFault)?;
     worked.expired = expire(app).await.map_err(WorkerFault)?;
+    worked.told = notify::run_due(app).await.map_err(WorkerFault)?;
     worked.removed = tidy(app).await.map_err(WorkerFault)?;
     Ok(worked)
 }
@@ -101,6 +104,7 @@ pub async fn run(app: App, shutdown: CancellationToken) {
             if let Err(fault) = tidy(&app).await {
                 app.fault("tidying up", &fault);
             }
+            app.renew_token_keys();
         }
         rounds = rounds.wrapping_add(1);
         tokio::select! {
@@ -114,11 +118,12 @@ pub async fn run(app: App, shutdown: CancellationToken) {
     }
 }
 
-/// Works the outbox rows of one logout for as long as its requester may be kept waiting.
+/// Works the outbox rows of one logout, and what applications are to be told of it, for as long as its requester may be kept waiting.
 pub(super) async fn deliver_now(app: &App, logout: LogoutId) {
     let work = async { while matches!(deliver_next(app, Some(logout)).await, Ok(true)) {} };
     // What is cut off here is tried again by the worker when the lease has run out.
-    let _ = tokio::time::timeout(HANDLER_BUDGET, work).await;
+    let asked = tokio::time::timeout(HANDLER_BUDGET, work);
+    let _ = tokio::join!(asked, notify::logout::deliver_now(app, logout));
     app.0.outbox_bell.notify_one();
 }
 
@@ -127,7 +132,7 @@ async fn round(app: &App) -> Result<Worked, Fault> {
         Worked { audited: u64::try_from(app.flush_audit().await?).unwrap_or(u64::MAX), ..Worked::default() };
     app.renewed().await?;
     app.0.lanes.prune();
-    worked.closed = close_overdue(app).await?;
+    worked.closed = close_overdue(app).await? + notify::close_overdue(app).await?;
     worked.sealed = feed::seal(app).await?;
     worked.delivered = deliver_due(app).await?;
     Ok(worked)
@@ -320,6 +325,7 @@ async fn tidy(app: &App) -> Result<u64, Fault> {
     loop {
         let mut conn = app.connection().await?;
         let mut removed = retention::remove_expired(&mut conn, now, BATCH).await?;
+        removed += idempotency::remove_expired(&mut conn, now, BATCH).await?;
         removed += retention::remove_old(&mut conn, before, BATCH).await?;
         removed += oidc::remove_expired(&mut conn, now, BATCH).await?;
         removed += oidc::remove_subjects(&mut conn, before, now, BATCH).await?;

@@ -21,9 +21,18 @@ pub enum CliError {
     /// An administrator's logout.
     #[error(transparent)]
     Admin(#[from] AdminFault),
+    /// What the API would refuse as well.
+    #[error(transparent)]
+    Refused(#[from] crate::app::api::Refused),
     /// The application cannot be put together.
     #[error(transparent)]
     App(#[from] AppError),
+    /// An application that is told of the end of sessions.
+    #[error(transparent)]
+    Application(#[from] crate::app::applications::ApplicationError),
+    /// What an application was told.
+    #[error(transparent)]
+    Delivery(#[from] crate::app::deliveries::DeliveryFault),
     /// The listener.
     #[error("listen = \"{address}\": {source}")]
     Bind {

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::tools::Tools;
 use super::{CliError, idp, output};
 use crate::app::idps::{self, ImportOptions, Source};
-use crate::app::{App, oidc, worker};
+use crate::app::{App, notify, oidc, worker};
 use crate::database::Database;
 use crate::web;
 
@@ -49,11 +49,13 @@ pub(super) async fn until(
     tasks.spawn(worker::run(app.clone(), stop.clone()));
     let (looking, stopped) = (app.clone(), stop.clone());
     tasks.spawn(async move { stopped.run_until_cancelled(oidc::check(&looking)).await });
+    tasks.spawn(notify::run(app.clone(), stop.clone()));
     web::serve(listener, app.clone(), stop.clone()).await;
     // Also when the listener ended by itself.
     stop.cancel();
     tasks.close();
-    if tokio::time::timeout(GRACE, tasks.wait()).await.is_err() {
+    let settled = async { tokio::join!(tasks.wait(), app.settled()) };
+    if tokio::time::timeout(GRACE, settled).await.is_err() {
         tracing::warn!(
             "background work was cut off at the stop; another node or the next start goes on with it"
         );

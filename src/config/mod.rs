@@ -22,6 +22,7 @@ pub use base_url::BaseUrl;
 pub use layers::Flags;
 pub use machine::{Machine, effective_uid};
 pub use oidc::{ManagementApi, OidcKind, OidcProvider, Secret, TokenAlg};
+pub use parse::{DURATION, duration};
 
 use layers::{Layers, Setting};
 
@@ -57,12 +58,18 @@ pub struct Settings {
     pub saml: SamlSettings,
     /// The OpenID providers through which people may sign in.
     pub oidc: Vec<OidcProvider>,
+    /// The keys that sign what applications are told.
+    pub tokens: TokenSettings,
+    /// Networks beside the public ones into which notifications may go.
+    pub outbound_allow: Vec<IpNet>,
     /// What a second engine's word on XML signatures counts.
     pub second_opinion: SecondOpinion,
     /// Who runs this service, for our metadata.
     pub organization: Option<Organization>,
     /// E-mail address of the technical contact in our metadata.
     pub technical_contact: Option<String>,
+    /// The API.
+    pub api: ApiSettings,
     /// What is logged, as a `tracing` filter. `None`: `info` for the service, `warn` for
     /// commands that answer and end.
     pub log: Option<String>,
@@ -80,6 +87,13 @@ pub struct SessionSettings {
     /// How long an ended session is remembered, so that a late LogoutRequest for it is
     /// told Success instead of `UnknownPrincipal` (rows b and d of the status table).
     pub remember: TimeDelta,
+}
+
+/// The API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApiSettings {
+    /// How much one token may ask of one node.
+    pub requests_per_minute: u32,
 }
 
 /// Our side of SAML.
@@ -105,6 +119,17 @@ pub struct SamlSettings {
     pub next_encryption: Option<KeyFiles>,
     /// Whether the encryption certificate is published, so that identity providers encrypt.
     pub offer_encryption: bool,
+}
+
+/// The keys that sign what applications are told.
+#[derive(Clone, Debug)]
+pub struct TokenSettings {
+    /// The key pair that signs: RSA. `None`: the newest under `data_dir`, if there is one.
+    pub signing: Option<KeyFiles>,
+    /// The certificate of the one to come, published ahead of its use.
+    pub next_certificate: Option<PathBuf>,
+    /// The certificate of the one before, published until nothing that it signed is alive.
+    pub previous_certificate: Option<PathBuf>,
 }
 
 /// What it counts if the second engine does not confirm a message that our own verifier accepts.
@@ -244,6 +269,12 @@ impl Settings {
                 .unwrap_or_else(|| TimeDelta::days(7)),
             saml: saml(&layers, &base_url)?,
             oidc: oidc::providers(&layers, &base_url)?,
+            tokens: TokenSettings {
+                signing: key_files(&layers, "tokens.signing_key", "tokens.signing_certificate")?,
+                next_certificate: layers.path("tokens.next_certificate")?,
+                previous_certificate: layers.path("tokens.previous_certificate")?,
+            },
+            outbound_allow: layers.list("outbound.allow", parse::NETWORK, parse::network)?,
             second_opinion: second_opinion(&layers)?,
             organization: organization(&layers)?,
             technical_contact: layers.parsed(
@@ -251,6 +282,11 @@ impl Settings {
                 parse::MAIL_ADDRESS,
                 parse::mail_address,
             )?,
+            api: ApiSettings {
+                requests_per_minute: layers
+                    .parsed("api.requests_per_minute", parse::RATE, parse::rate)?
+                    .unwrap_or(3000),
+            },
             log: layers.parsed("log", parse::LOG_FILTER, parse::log_filter)?,
             log_format: layers
                 .parsed("log_format", parse::LOG_FORMAT, parse::log_format)?
@@ -450,9 +486,15 @@ const SETTINGS: &[Setting] = &[
     Setting::plain("saml.next_encryption_key"),
     Setting::plain("saml.next_encryption_certificate"),
     Setting::plain("saml.offer_encryption"),
+    Setting::plain("tokens.signing_key"),
+    Setting::plain("tokens.signing_certificate"),
+    Setting::plain("tokens.next_certificate"),
+    Setting::plain("tokens.previous_certificate"),
+    Setting::plain("outbound.allow"),
     Setting::plain("organization.name"),
     Setting::plain("organization.url"),
     Setting::plain("organization.technical_contact"),
+    Setting::plain("api.requests_per_minute"),
     Setting::plain("log"),
     Setting::plain("log_format"),
 ];

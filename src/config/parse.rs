@@ -29,6 +29,12 @@ pub(super) fn connections(text: &str) -> Option<u32> {
     text.parse().ok().filter(|count| (2..=1000).contains(count))
 }
 
+pub(super) const RATE: &str = "a number from 1 to 1000000";
+
+pub(super) fn rate(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|rate| (1..=1_000_000).contains(rate))
+}
+
 pub(super) const NETWORK: &str = "networks such as 10.0.0.0/8 or fd00::/8, or single addresses";
 
 pub(super) fn network(text: &str) -> Option<IpNet> {
@@ -49,9 +55,12 @@ pub(super) fn origin(text: &str) -> Option<String> {
     bare.then(|| url.origin().ascii_serialization())
 }
 
-pub(super) const DURATION: &str = "a duration such as 90s, 30m, 8h or 7d, at most 3650d";
+/// What [`duration`] takes.
+pub const DURATION: &str = "a duration such as 90s, 30m, 8h or 7d, at most 3650d";
 
-pub(super) fn duration(text: &str) -> Option<TimeDelta> {
+/// A duration of whole seconds: a count and a unit; none if it is not one.
+#[must_use]
+pub fn duration(text: &str) -> Option<TimeDelta> {
     let unit = text.chars().last()?;
     let seconds_per_unit = match unit {
         's' => 1,

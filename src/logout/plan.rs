@@ -5,12 +5,27 @@
 pub enum Trigger {
     /// An administrator: no browser is there (SLO-46).
     Admin,
+    /// An application, over the API.
+    Application,
     /// An identity provider, by its LogoutRequest.
     Idp,
     /// An OpenID provider, by its logout token: no browser is there.
     Oidc,
+    /// An operator, over the API.
+    Operator,
     /// The person, in a browser.
     Person,
+}
+
+/// Whether a browser carries the LogoutRequests of a logout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Browser {
+    /// None does; it may come by another time.
+    Absent,
+    /// An application will send it.
+    Expected,
+    /// It is there.
+    Present,
 }
 
 /// What an identity provider's metadata offers for our LogoutRequest.
@@ -20,6 +35,21 @@ pub struct Reach {
     pub soap: bool,
     /// It takes one through the browser, by Redirect or POST.
     pub front: bool,
+}
+
+impl Trigger {
+    /// The word for it: in rows, as the reason of the sessions that end, in answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Application => "application",
+            Self::Idp => "idp",
+            Self::Oidc => "oidc",
+            Self::Operator => "operator",
+            Self::Person => "person",
+        }
+    }
 }
 
 /// The way one LogoutRequest takes.
@@ -41,10 +71,10 @@ impl Reach {
     /// over SOAP the identity provider could not tell others through the front channel (Profiles
     /// 4.4.3.1; SLO-44); without one, SOAP comes first.
     #[must_use]
-    pub const fn route(self, trigger: Trigger) -> Route {
-        match (self.front, self.soap, trigger) {
+    pub const fn route(self, browser: Browser) -> Route {
+        match (self.front, self.soap, browser) {
             (false, false, _) => Route::None,
-            (true, _, Trigger::Person) | (true, false, _) => Route::Front,
+            (true, _, Browser::Present | Browser::Expected) | (true, false, _) => Route::Front,
             (_, true, _) => Route::Soap,
         }
     }
@@ -57,17 +87,18 @@ mod tests {
     #[test]
     fn slo_44_a_browser_prefers_the_front_channel_and_its_absence_prefers_soap() {
         let reach = |front, soap| Reach { soap, front };
-        for (reach, trigger, route) in [
-            (reach(true, true), Trigger::Person, Route::Front),
-            (reach(true, false), Trigger::Person, Route::Front),
-            (reach(false, true), Trigger::Person, Route::Soap),
-            (reach(true, true), Trigger::Admin, Route::Soap),
-            (reach(true, false), Trigger::Admin, Route::Front),
-            (reach(true, true), Trigger::Idp, Route::Soap),
-            (Reach::NONE, Trigger::Person, Route::None),
-            (Reach::NONE, Trigger::Admin, Route::None),
+        for (reach, browser, route) in [
+            (reach(true, true), Browser::Present, Route::Front),
+            (reach(true, true), Browser::Expected, Route::Front),
+            (reach(true, false), Browser::Present, Route::Front),
+            (reach(false, true), Browser::Present, Route::Soap),
+            (reach(false, true), Browser::Expected, Route::Soap),
+            (reach(true, true), Browser::Absent, Route::Soap),
+            (reach(true, false), Browser::Absent, Route::Front),
+            (Reach::NONE, Browser::Present, Route::None),
+            (Reach::NONE, Browser::Absent, Route::None),
         ] {
-            assert_eq!(reach.route(trigger), route, "{reach:?} {trigger:?}");
+            assert_eq!(reach.route(browser), route, "{reach:?} {browser:?}");
         }
     }
 }

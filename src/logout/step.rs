@@ -6,7 +6,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::logout::outcome::Answer;
-use crate::logout::plan::{Reach, Route, Trigger};
+use crate::logout::plan::{Browser, Reach, Route};
 
 /// How long an identity provider may take to answer before its layer counts as unconfirmed (SLO-52).
 pub const ANSWER_WITHIN: TimeDelta = TimeDelta::minutes(5);
@@ -89,6 +89,8 @@ pub enum Event {
         /// Whether a browser brought it, so that the next can be asked.
         browser: bool,
     },
+    /// The browser that an application was to send is there ([`Browser::Expected`]).
+    BrowserCame,
     /// The browser that carries the ended session's cookie is back, as a page of its own.
     BrowserReturned,
     /// Time has passed.
@@ -158,10 +160,10 @@ impl LegState {
 impl Logout {
     /// Begins a logout whose local sessions are dead. With a browser there, the reply asks the first
     /// identity provider that is reached through it.
-    pub fn start(trigger: Trigger, legs: Vec<Leg>, now: DateTime<Utc>) -> Step {
+    pub fn start(browser: Browser, legs: Vec<Leg>, now: DateTime<Utc>) -> Step {
         let deadline = legs.iter().any(|leg| leg.state.is_open()).then(|| now + ANSWER_WITHIN);
         let logout = Self { deadline, finished_at: None, legs };
-        logout.go_on(trigger == Trigger::Person, now, vec![Write::Progress])
+        logout.go_on(browser == Browser::Present, now, vec![Write::Progress])
     }
 
     /// Moves on. What does not fit the state changes nothing: no layer that is known is ever
@@ -187,6 +189,7 @@ impl Logout {
                 writes.push(Write::Leg(leg.id));
                 self.go_on(browser, now, writes)
             }
+            Event::BrowserCame => self.go_on(true, now, writes),
             Event::BrowserReturned => self.resume(now),
             Event::Tick => {
                 for leg in &mut self.legs {

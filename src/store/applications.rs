@@ -115,6 +115,121 @@ pub async fn all(conn: &mut PgConnection) -> Result<Vec<ApplicationRow>, StoreEr
     Ok(found)
 }
 
+/// An application to be registered, or as it is to be from now on.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Its public name.
+    pub slug: &'a str,
+    /// For people.
+    pub name: &'a str,
+    /// `logout-token`, `webhook`, `caep` or `pull`.
+    pub form: &'a str,
+    /// Where notifications go; none for `pull`.
+    pub url: Option<&'a str>,
+    /// Where its pages live.
+    pub origins: &'a [String],
+    /// Where a sign-out may return.
+    pub logout_urls: &'a [String],
+    /// Header `typ` of its logout tokens.
+    pub token_type: &'a str,
+    /// `pairwise` or `name-id`.
+    pub subject: &'a str,
+    /// Whether an identity provider is told PartialLogout when it has not heard.
+    pub counts_for_success: bool,
+}
+
+/// Registers an application; none if the public name is taken.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn add(
+    conn: &mut PgConnection,
+    wanted: &Wanted<'_>,
+    secret: Option<&[u8]>,
+    now: DateTime<Utc>,
+) -> Result<Option<ApplicationId>, StoreError> {
+    let id = sqlx::query_scalar!(
+        "insert into application (slug, name, form, url, origins, logout_urls, token_type, subject,
+                                  counts_for_success, secret, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)
+         on conflict (slug) do nothing
+         returning id",
+        wanted.slug,
+        wanted.name,
+        wanted.form,
+        wanted.url,
+        wanted.origins,
+        wanted.logout_urls,
+        wanted.token_type,
+        wanted.subject,
+        wanted.counts_for_success,
+        secret,
+        now
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(id.map(ApplicationId))
+}
+
+/// Locks the application of that public name against changes by others.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn lock(conn: &mut PgConnection, slug: &str) -> Result<Option<ApplicationRow>, StoreError> {
+    sqlx::query!("select id from application where slug = $1 for update", slug)
+        .fetch_optional(&mut *conn)
+        .await?;
+    by_slug(conn, slug).await
+}
+
+/// Changes a locked application. What has been written down to be told stays as it is.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn change(
+    conn: &mut PgConnection,
+    id: ApplicationId,
+    wanted: &Wanted<'_>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update application
+            set name = $2, url = $3, origins = $4, logout_urls = $5, token_type = $6, subject = $7,
+                counts_for_success = $8, updated_at = $9
+          where id = $1",
+        id.0,
+        wanted.name,
+        wanted.url,
+        wanted.origins,
+        wanted.logout_urls,
+        wanted.token_type,
+        wanted.subject,
+        wanted.counts_for_success,
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Removes a locked application with its parts in sessions and its tokens. What it was still to be
+/// told is given up and counts no longer; what it was told stays, as evidence.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn remove(conn: &mut PgConnection, id: ApplicationId) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update notification
+            set state = 'dead', counts = false, leased_until = null, last_error = 'the application was deleted'
+          where application_id = $1 and state = 'pending'",
+        id.0
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!("delete from application where id = $1", id.0).execute(conn).await?;
+    Ok(())
+}
+
 /// The origins of all of them.
 ///
 /// # Errors

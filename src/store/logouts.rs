@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use crate::logout::plan::Trigger;
 use crate::logout::step::Logout;
-use crate::store::{IdpId, LogoutId, StoreError};
+use crate::store::{ApplicationId, IdpId, LogoutId, SessionId, StoreError};
 
 /// A logout as the database has it; [`Logout`] is what the state machine makes of it.
 #[derive(Debug, Clone)]
@@ -14,7 +14,7 @@ pub struct LogoutRow {
     pub id: LogoutId,
     /// The name of its page.
     pub handle: Option<String>,
-    /// Who said "over": `person`, `idp`, `oidc` or `admin`.
+    /// Who said "over" ([`Trigger::as_str`]).
     pub trigger: String,
     /// When it began.
     pub started_at: DateTime<Utc>,
@@ -58,17 +58,11 @@ pub async fn begin(
     new: NewLogout<'_>,
     now: DateTime<Utc>,
 ) -> Result<LogoutId, StoreError> {
-    let trigger = match new.trigger {
-        Trigger::Admin => "admin",
-        Trigger::Idp => "idp",
-        Trigger::Oidc => "oidc",
-        Trigger::Person => "person",
-    };
     let id = sqlx::query_scalar!(
         "insert into logout (handle, trigger, started_at, sessions_ended, return_to)
          values ($1, $2, $3, 1, $4) returning id",
         new.handle,
-        trigger,
+        new.trigger.as_str(),
         now,
         new.return_to
     )
@@ -159,16 +153,112 @@ pub async fn by_handle(
     Ok(found)
 }
 
-/// The newest logouts first, for operators.
+/// The newest logouts first, from before `before`, for operators.
 ///
 /// # Errors
 /// [`StoreError::Database`].
-pub async fn list(conn: &mut PgConnection, limit: i64) -> Result<Vec<LogoutRow>, StoreError> {
+pub async fn list(conn: &mut PgConnection, before: i64, limit: i64) -> Result<Vec<LogoutRow>, StoreError> {
     let found = sqlx::query_as!(
         LogoutRow,
         r#"select id as "id: _", handle, trigger, started_at, deadline, finished_at, sessions_ended, return_to,
                   idp_id as "idp: _", message_id, reason, verdict, status
-             from logout order by id desc limit $1"#,
+             from logout where id < $1 order by id desc limit $2"#,
+        before,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(found)
+}
+
+/// Lets a browser go on with a logout: whoever has the token, once and until `until`.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn let_continue(
+    conn: &mut PgConnection,
+    id: LogoutId,
+    token_hash: [u8; 32],
+    until: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update logout set continue_hash = $2, continue_until = $3 where id = $1",
+        id.0,
+        &token_hash[..],
+        until
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Takes the token of a logout's page, which is good for one use; gives the logout, locked. None if
+/// it is not that page's, was used or comes too late.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn take_continue(
+    conn: &mut PgConnection,
+    handle: &str,
+    token_hash: [u8; 32],
+    now: DateTime<Utc>,
+) -> Result<Option<LogoutId>, StoreError> {
+    let taken = sqlx::query_scalar!(
+        r#"update logout set continue_hash = null, continue_until = null
+            where handle = $1 and continue_hash = $2 and continue_until > $3 returning id as "id: LogoutId""#,
+        handle,
+        &token_hash[..],
+        now
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(taken)
+}
+
+/// The logout that ended a session; none if it lives, or ended by itself.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn of_session(conn: &mut PgConnection, session: SessionId) -> Result<Option<LogoutId>, StoreError> {
+    let found =
+        sqlx::query_scalar!(r#"select logout_id as "id: LogoutId" from session where id = $1"#, session.0)
+            .fetch_optional(conn)
+            .await?;
+    Ok(found.flatten())
+}
+
+/// An application that is told of a logout.
+#[derive(Debug, Clone)]
+pub struct ToldRow {
+    /// Its slug; none if it is gone.
+    pub slug: Option<String>,
+    /// The session in which it took part.
+    pub sid: String,
+    /// `none`, `pending`, `acknowledged` or `dead`.
+    pub state: String,
+    /// When it acknowledged.
+    pub acknowledged_at: Option<DateTime<Utc>>,
+}
+
+/// The applications that are told of a logout, the first `limit` of them; only that one, if one is
+/// given.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn told(
+    conn: &mut PgConnection,
+    id: LogoutId,
+    application: Option<ApplicationId>,
+    limit: i64,
+) -> Result<Vec<ToldRow>, StoreError> {
+    let found = sqlx::query_as!(
+        ToldRow,
+        r#"select a.slug as "slug?", n.sid, n.state, n.acknowledged_at
+             from notification n left join application a on a.id = n.application_id
+            where n.logout_id = $1 and ($2::bigint is null or n.application_id = $2)
+            order by n.id limit $3"#,
+        id.0,
+        application.map(|application| application.0),
         limit
     )
     .fetch_all(conn)

@@ -4,14 +4,18 @@
 //! everywhere: what is of an OpenID provider (a sid before a sub), principals by id, then sessions by id,
 //! then a logout.
 
+pub mod api_tokens;
+pub mod application_sessions;
 pub mod applications;
 pub mod assertions;
 pub mod audit;
 pub mod bars;
 pub mod feed;
+pub mod idempotency;
 pub mod identity_providers;
 pub mod legs;
 pub mod logouts;
+pub mod notifications;
 pub mod oidc;
 pub mod oidc_sign_ins;
 pub mod open_requests;
@@ -21,6 +25,7 @@ pub mod principals;
 pub mod receive_logout;
 pub mod retention;
 pub mod secrets;
+pub mod session_search;
 pub mod sessions;
 
 /// What can go wrong with the database.
@@ -94,4 +99,12 @@ row_id! {
 row_id! {
     /// The id of an `application` row.
     ApplicationId
+}
+row_id! {
+    /// The id of a `notification` row.
+    NotificationId
+}
+row_id! {
+    /// The id of an `api_token` row.
+    TokenId
 }

@@ -131,22 +131,6 @@ pub async fn by_public_id(conn: &mut PgConnection, public_id: &str) -> Result<Op
     Ok(found)
 }
 
-/// The newest sessions first, for operators.
-///
-/// # Errors
-/// [`StoreError::Database`].
-pub async fn list(conn: &mut PgConnection, limit: i64) -> Result<Vec<Session>, StoreError> {
-    let found = sqlx::query_as!(
-        Session,
-        r#"select id as "id: _", public_id, created_at, last_seen_at, expires_at, ended_at, end_reason
-             from session order by id desc limit $1"#,
-        limit
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(found)
-}
-
 /// On what a session rests, in the order in which it was added.
 ///
 /// # Errors

@@ -8,10 +8,9 @@ use axum::response::Response;
 use crate::app::acs::{self, AcsRefused, SignedIn};
 use crate::app::{App, Visitor};
 use crate::web::body::{self, FORM_LIMIT};
-use crate::web::cookies::Cookies;
 use crate::web::fields::address;
 use crate::web::pages::{Link, Notice};
-use crate::web::{error, reply, routes};
+use crate::web::{error, reply, routes, visitor};
 
 /// `POST /saml/acs`.
 pub async fn receive(State(app): State<App>, visitor: Visitor, body: Body) -> Response {
@@ -22,7 +21,7 @@ pub async fn receive(State(app): State<App>, visitor: Visitor, body: Body) -> Re
     match acs::receive(&app, &visitor, &octets).await {
         Ok(SignedIn { session, to }) => {
             let mut response = reply::redirect(&app, &Method::POST, to.as_str());
-            let cookies = Cookies::new(app.settings().cookies_secure());
+            let cookies = visitor::cookies(&app);
             if let Some(cookie) = cookies.keep_session(session.as_str()) {
                 response.headers_mut().append(header::SET_COOKIE, cookie);
             }

@@ -5,6 +5,10 @@
 //! `SameSite=None`. On a plain-http loopback base URL neither carries `Secure`, and the
 //! correlation cookie no `SameSite`, because browsers drop `SameSite=None` without `Secure`
 //! (SSO-24).
+//!
+//! Where `cookie_domain` is set, the session cookie goes to all hosts below it, for applications
+//! behind forward-auth; browsers then want `__Secure-` in place of `__Host-`. The correlation
+//! cookie stays ours alone.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
@@ -17,53 +21,67 @@ const TOKEN_LENGTH: usize = 43;
 
 /// The names and attributes of our cookies, which depend on whether browsers reach us over TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cookies {
+pub struct Cookies<'a> {
     over_tls: bool,
+    domain: Option<&'a str>,
 }
 
-impl Cookies {
+impl<'a> Cookies<'a> {
     /// Cookies for a base URL that is https, or plain http on a loopback host.
     #[must_use]
     pub const fn new(over_tls: bool) -> Self {
-        Self { over_tls }
+        Self { over_tls, domain: None }
+    }
+
+    /// The same, with the session cookie going to every host of a domain.
+    #[must_use]
+    pub const fn across(self, domain: Option<&'a str>) -> Self {
+        Self { domain, ..self }
     }
 
     /// The well-formed session token that this browser sent, if it sent exactly one.
     #[must_use]
-    pub fn session(self, headers: &HeaderMap) -> Option<&str> {
+    pub fn session<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
         token(headers, self.session_name())
     }
 
     /// The well-formed correlation token that this browser sent, if it sent exactly one.
     #[must_use]
-    pub fn correlation(self, headers: &HeaderMap) -> Option<&str> {
+    pub fn correlation<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
         token(headers, self.correlation_name())
     }
 
     /// The `Set-Cookie` value that hands out a session token. It has no lifetime of its own: the
     /// server alone decides how long a session lives.
     #[must_use]
-    pub fn keep_session(self, token: &str) -> Option<HeaderValue> {
+    pub fn keep_session(&self, token: &str) -> Option<HeaderValue> {
         let secure = if self.over_tls { "; Secure" } else { "" };
-        let cookie = format!("{}={token}; Path=/; HttpOnly{secure}; SameSite=Lax", self.session_name());
+        let domain = self.domain.map(|domain| format!("; Domain={domain}")).unwrap_or_default();
+        let cookie =
+            format!("{}={token}; Path=/{domain}; HttpOnly{secure}; SameSite=Lax", self.session_name());
         HeaderValue::try_from(cookie).ok()
     }
 
     /// The `Set-Cookie` value that hands out a correlation token.
     #[must_use]
-    pub fn keep_correlation(self, token: &str) -> Option<HeaderValue> {
+    pub fn keep_correlation(&self, token: &str) -> Option<HeaderValue> {
         let reach = if self.over_tls { "; Secure; SameSite=None" } else { "" };
         let name = self.correlation_name();
         let cookie = format!("{name}={token}; Path=/; HttpOnly; Max-Age={CORRELATION_SECONDS}{reach}");
         HeaderValue::try_from(cookie).ok()
     }
 
-    /// `__Host-` keeps other hosts of the same site from setting the cookie (SSO-24).
-    const fn session_name(self) -> &'static str {
-        if self.over_tls { "__Host-signoff" } else { "signoff" }
+    /// `__Host-` keeps other hosts of the same site from setting the cookie (SSO-24); with a domain it
+    /// is theirs as well, and only TLS can be promised.
+    const fn session_name(&self) -> &'static str {
+        match (self.over_tls, self.domain) {
+            (true, None) => "__Host-signoff",
+            (true, Some(_)) => "__Secure-signoff",
+            (false, _) => "signoff",
+        }
     }
 
-    const fn correlation_name(self) -> &'static str {
+    const fn correlation_name(&self) -> &'static str {
         if self.over_tls { "__Host-signoff_login" } else { "signoff_login" }
     }
 }
@@ -128,6 +146,21 @@ mod tests {
             cookies.keep_correlation(ONE).unwrap(),
             format!("signoff_login={ONE}; Path=/; HttpOnly; Max-Age=3600").as_str()
         );
+    }
+
+    #[test]
+    fn sso_24_a_cookie_for_a_whole_domain_says_so_and_only_the_session_cookie_is_one() {
+        let cookies = Cookies::new(true).across(Some("example.com"));
+        assert_eq!(
+            cookies.keep_session(ONE).unwrap(),
+            format!("__Secure-signoff={ONE}; Path=/; Domain=example.com; HttpOnly; Secure; SameSite=Lax")
+                .as_str()
+        );
+        let correlation = cookies.keep_correlation(ONE).unwrap();
+        assert_eq!(correlation, Cookies::new(true).keep_correlation(ONE).unwrap());
+        let both = sent(&[format!("__Host-signoff={ONE}; __Secure-signoff={TWO}")]);
+        assert_eq!(cookies.session(&both), Some(TWO), "a cookie from before the change does not count");
+        assert_eq!(Cookies::new(true).session(&both), Some(ONE));
     }
 
     #[test]

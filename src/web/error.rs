@@ -4,9 +4,10 @@
 use std::error::Error;
 use std::fmt::Write as _;
 
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use openssl::sha::sha256;
+use serde::Serialize;
 
 use crate::app::{App, TurnedAway, Visitor};
 use crate::saml::refusal::Refusal;
@@ -69,9 +70,41 @@ pub fn repeated(
 
 /// Our own failure: logged here, once, with all its causes; the outside hears a reference.
 pub fn ours(app: &App, error: &dyn Error) -> Response {
+    failed(&log(app, error))
+}
+
+/// Logs our own failure with all its causes; gives the reference that the outside hears.
+pub fn log(app: &App, error: &dyn Error) -> String {
     let incident = app.incident();
     tracing::error!(incident, error = chain(error), "the request failed");
-    failed(&incident)
+    incident
+}
+
+/// The same for a program that asked.
+pub fn ours_as_json(app: &App, error: &dyn Error) -> Response {
+    let incident = app.incident();
+    tracing::error!(incident, error = chain(error), "the request failed");
+    let fault =
+        Fault { title: "This is our fault; try again in a moment.", status: 500, incident: &incident };
+    problem(StatusCode::INTERNAL_SERVER_ERROR, &fault)
+}
+
+/// A refusal for a program that asked (RFC 9457).
+pub fn refused_as_json(status: StatusCode, title: &str) -> Response {
+    problem(status, &serde_json::json!({ "title": title, "status": status.as_u16() }))
+}
+
+fn problem(status: StatusCode, members: &impl Serialize) -> Response {
+    let mut response = reply::json(status, members);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    response
+}
+
+#[derive(Serialize)]
+struct Fault<'a> {
+    title: &'static str,
+    status: u16,
+    incident: &'a str,
 }
 
 /// The page for our own failure.

@@ -1,17 +1,16 @@
 //! Sign-in, first half: the person is sent to an identity provider.
 
 use axum::extract::{RawQuery, State};
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use openssl::sha::sha256;
 
 use crate::app::login::{self, BeginLogin, Begun, IdpChoice, LoginRefused};
 use crate::app::{App, TurnedAway, Visitor};
 use crate::saml::refusal::Refusal;
-use crate::web::cookies::Cookies;
 use crate::web::fields::{Fields, Repeated, address};
 use crate::web::pages::{Choice, Choose};
-use crate::web::{error, reply, routes};
+use crate::web::{error, reply, routes, visitor};
 
 /// `GET /saml/login?idp=&return_to=&force_authn=`.
 pub async fn begin(State(app): State<App>, visitor: Visitor, RawQuery(query): RawQuery) -> Response {
@@ -28,7 +27,7 @@ pub async fn begin(State(app): State<App>, visitor: Visitor, RawQuery(query): Ra
         }
         Ok(Begun::Send { outbound, correlation }) => {
             let mut response = reply::send(&app, &Method::GET, outbound);
-            let cookies = Cookies::new(app.settings().cookies_secure());
+            let cookies = visitor::cookies(&app);
             if let Some(cookie) = cookies.keep_correlation(correlation.as_str()) {
                 response.headers_mut().append(header::SET_COOKIE, cookie);
             }
@@ -66,6 +65,10 @@ fn refusal(app: &App, visitor: &Visitor, query: &str, refused: LoginRefused) -> 
             let text = "Signing in is not possible at the moment. Please try again in a minute.";
             return error::refused(refused.status(), text, None, None);
         }
+        LoginRefused::TooMany => (
+            "limit",
+            "Very many people are signing in from where you are. Please try again in a few seconds.",
+        ),
         LoginRefused::Unknown => {
             (Refusal::IssuerUnknown.rule(), "We do not know the identity provider that this link names.")
         }
@@ -84,7 +87,11 @@ fn refusal(app: &App, visitor: &Visitor, query: &str, refused: LoginRefused) -> 
         digest: sha256(query.as_bytes()),
         why: &refused,
     };
-    error::turned_away(app, refused.status(), text, &turned)
+    let mut response = error::turned_away(app, refused.status(), text, &turned);
+    if refused == LoginRefused::TooMany {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    }
+    response
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use axum::response::Response;
 use openssl::sha::sha256;
 
 use crate::app::logout::{self, Next, Shown, StartLogout, StartRefused};
-use crate::app::{App, LogoutHandle, TurnedAway, Visitor};
+use crate::app::{App, ContinueToken, LogoutHandle, TurnedAway, Visitor};
 use crate::web::body::{self, FORM_LIMIT};
 use crate::web::fields::{Fields, Repeated};
 use crate::web::headers::PagePolicy;
@@ -68,9 +68,7 @@ pub async fn start(State(app): State<App>, visitor: Visitor, headers: HeaderMap,
         Err(why) => return error::repeated(&app, &visitor, routes::LOGOUT, &octets, why),
     };
     match logout::start(&app, &visitor, wanted).await {
-        Ok(Next::Send(outbound)) => reply::send(&app, &Method::POST, outbound),
-        Ok(Next::Page { handle }) => reply::redirect(&app, &Method::POST, &address(&handle)),
-        Ok(Next::Return(target)) => reply::redirect(&app, &Method::POST, target.as_str()),
+        Ok(next) => go(&app, &Method::POST, next),
         Err(StartRefused::Csrf) => {
             let text = "The page from which you wanted to sign out is out of date, and you are still signed in. Please \
                         open it again and confirm.";
@@ -85,8 +83,25 @@ pub async fn start(State(app): State<App>, visitor: Visitor, headers: HeaderMap,
     }
 }
 
-/// `GET /logout/HANDLE`.
-pub async fn show(State(app): State<App>, visitor: Visitor, Path(handle): Path<String>) -> Response {
+/// `GET /logout/HANDLE`, and with `?continue=` for the browser that an application sends.
+pub async fn show(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(handle): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let query = query.unwrap_or_default();
+    let token = match Fields::read(query.as_bytes()).one("continue") {
+        Ok(token) => token.and_then(ContinueToken::parse),
+        Err(why) => return error::repeated(&app, &visitor, routes::LOGOUT_RESULT, query.as_bytes(), why),
+    };
+    if let (Some(handle), Some(token)) = (LogoutHandle::parse(&handle), token) {
+        match logout::go_on(&app, &visitor, &handle, &token).await {
+            Ok(Some(next)) => return go(&app, &Method::GET, next),
+            Ok(None) => {}
+            Err(fault) => return error::failed(&fault.incident),
+        }
+    }
     let shown = match LogoutHandle::parse(&handle) {
         Some(handle) => logout::show(&app, &visitor, &handle).await,
         None => Ok(None),
@@ -96,6 +111,14 @@ pub async fn show(State(app): State<App>, visitor: Visitor, Path(handle): Path<S
         Ok(Some(Shown::Resume(outbound))) => reply::send(&app, &Method::GET, outbound),
         Ok(None) => reply::page(StatusCode::NOT_FOUND, &forgotten()),
         Err(fault) => error::failed(&fault.incident),
+    }
+}
+
+fn go(app: &App, method: &Method, next: Next) -> Response {
+    match next {
+        Next::Send(outbound) => reply::send(app, method, outbound),
+        Next::Page { handle } => reply::redirect(app, method, &address(&handle)),
+        Next::Return(target) => reply::redirect(app, method, target.as_str()),
     }
 }
 

@@ -5,11 +5,15 @@
 //! back to [`reply`] or [`error`]; it decides nothing else.
 
 mod acs;
+pub mod api;
 mod assets;
 mod body;
 mod cookies;
+mod cors;
 mod error;
+mod events;
 mod fields;
+mod forward_auth;
 mod headers;
 mod health;
 mod home;
@@ -18,15 +22,19 @@ mod logout;
 mod metadata;
 mod navigation;
 mod oidc;
+mod original_url;
 mod pages;
 mod panic;
 mod reply;
+
 mod routes;
 mod serve;
 mod session;
 mod slo;
+mod sse;
 mod telemetry;
 mod visitor;
+mod well_known;
 
 use axum::Router;
 use axum::extract::State;
@@ -47,6 +55,8 @@ pub use serve::serve;
 pub fn router(app: App) -> Router {
     executing(&app)
         .merge(showing())
+        .nest(api::BASE, api::router(&app))
+        .merge(for_pages(&app))
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(panic::Caught(app.clone())))
@@ -77,11 +87,21 @@ fn showing() -> Router<App> {
     Router::new()
         .route(routes::HOME, get(home::show))
         .route(routes::METADATA, get(metadata::ours))
-        .route(routes::SESSION, get(session::show))
+        .route(routes::FORWARD_AUTH, get(forward_auth::check))
+        .route(routes::DISCOVERY, get(well_known::discovery))
+        .route(routes::KEY_SET, get(well_known::key_set))
         .route(routes::HEALTH, get(health::alive))
         .route(routes::READY, get(health::ready))
         .route(assets::stylesheet_path(), get(assets::stylesheet))
         .route(assets::icon_path(), get(assets::icon))
+}
+
+/// What pages of applications may ask with the browser's cookie.
+fn for_pages(app: &App) -> Router<App> {
+    Router::new()
+        .route(routes::SESSION, get(session::show).options(cors::preflight))
+        .route(routes::SESSION_EVENTS, get(events::ended).options(cors::preflight))
+        .layer(from_fn_with_state(app.clone(), cors::apply))
 }
 
 async fn not_found() -> Response {

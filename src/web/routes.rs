@@ -20,10 +20,18 @@ pub const OIDC_CALLBACK: &str = crate::app::oidc::CALLBACK_PATH;
 pub const OIDC_BACKCHANNEL: &str = crate::app::oidc::BACKCHANNEL_PATH;
 /// Whether a session lives.
 pub const SESSION: &str = "/session";
+/// Waits for a session's end.
+pub const SESSION_EVENTS: &str = "/session/events";
+/// Whether a proxy may let a request through.
+pub const FORWARD_AUTH: &str = "/forward-auth";
 /// Asks whether to sign out, and does it.
 pub const LOGOUT: &str = "/logout";
 /// What became of a logout.
 pub const LOGOUT_RESULT: &str = "/logout/{handle}";
+/// Who signs the tokens that applications are told by (OpenID Connect Discovery).
+pub const DISCOVERY: &str = "/.well-known/openid-configuration";
+/// The keys that sign them (RFC 7517).
+pub const KEY_SET: &str = "/.well-known/jwks.json";
 /// Whether the process runs.
 pub const HEALTH: &str = "/healthz";
 /// Whether this node can do its work.
@@ -36,6 +44,7 @@ pub fn methods(path: &str) -> &'static str {
         ACS | SLO_SOAP | OIDC_BACKCHANNEL => "POST",
         SLO | LOGOUT => "GET, POST",
         LOGIN | OIDC_LOGIN | OIDC_CALLBACK => "GET",
+        SESSION | SESSION_EVENTS => "GET, HEAD, OPTIONS",
         _ if path.starts_with("/logout/") => "GET",
         _ => "GET, HEAD",
     }
@@ -43,10 +52,23 @@ pub fn methods(path: &str) -> &'static str {
 
 /// The name of a path in the audit: as our table has it, so that no handle is written down.
 pub fn named(path: &str) -> &'static str {
-    [METADATA, LOGIN, ACS, SLO, SLO_SOAP, OIDC_LOGIN, OIDC_CALLBACK, OIDC_BACKCHANNEL, SESSION, LOGOUT]
-        .into_iter()
-        .find(|known| *known == path)
-        .unwrap_or(if path.starts_with("/logout/") { LOGOUT_RESULT } else { "other" })
+    [
+        METADATA,
+        LOGIN,
+        ACS,
+        SLO,
+        SLO_SOAP,
+        OIDC_LOGIN,
+        OIDC_CALLBACK,
+        OIDC_BACKCHANNEL,
+        SESSION,
+        SESSION_EVENTS,
+        FORWARD_AUTH,
+        LOGOUT,
+    ]
+    .into_iter()
+    .find(|known| *known == path)
+    .unwrap_or(if path.starts_with("/logout/") { LOGOUT_RESULT } else { "other" })
 }
 
 #[cfg(test)]

@@ -38,6 +38,7 @@ const EXHAUSTED: Duration = Duration::from_millis(100);
 /// requests finish, for at most ten seconds. Returns when no connection is left.
 pub async fn serve(listener: TcpListener, app: App, shutdown: CancellationToken) {
     let router = router(app.clone());
+    let waiting = app.clone();
     let too_long = move |peer: SocketAddr| {
         app.turn_away(&TurnedAway {
             endpoint: "other",
@@ -47,7 +48,13 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: CancellationToken)
             why: &"the head of the request is longer than the limit",
         });
     };
-    accept(listener, router, &http(HEAD_TIME), too_long, shutdown).await;
+    // Those who wait for the end of a session would outlast the grace.
+    let release = async {
+        shutdown.cancelled().await;
+        waiting.release_waiting();
+    };
+    let http = http(HEAD_TIME);
+    tokio::join!(release, accept(listener, router, &http, too_long, shutdown.clone()));
 }
 
 /// `too_long` hears of heads that were refused before there was a request.

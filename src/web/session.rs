@@ -17,7 +17,7 @@ pub async fn show(State(app): State<App>, visitor: Visitor) -> Response {
     match view {
         Ok(Some(view)) => reply::json(StatusCode::OK, &view),
         Ok(None) => reply::json(StatusCode::UNAUTHORIZED, &Inactive { active: false }),
-        Err(failure) => error::ours(&app, &failure),
+        Err(failure) => error::ours_as_json(&app, &failure),
     }
 }
 

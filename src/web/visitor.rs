@@ -16,7 +16,7 @@ impl FromRequestParts<App> for Visitor {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
-        let cookies = Cookies::new(app.settings().cookies_secure());
+        let cookies = cookies(app);
         Ok(Self {
             session: cookies.session(&parts.headers).and_then(SessionToken::parse),
             correlation: cookies.correlation(&parts.headers).and_then(CorrelationToken::parse),
@@ -26,13 +26,26 @@ impl FromRequestParts<App> for Visitor {
     }
 }
 
+/// Our cookies as these settings have them.
+pub fn cookies(app: &App) -> Cookies<'_> {
+    let settings = app.settings();
+    Cookies::new(settings.cookies_secure()).across(settings.cookie_domain.as_deref())
+}
+
+/// Whether a request comes straight from a proxy that we trust.
+pub fn is_from_proxy(parts: &Parts, trusted: &[IpNet]) -> bool {
+    let peer = peer(parts).to_canonical();
+    trusted.iter().any(|net| net.contains(&peer))
+}
+
 /// The address of whoever stands before the proxies that we trust.
 pub fn address(parts: &Parts, trusted: &[IpNet]) -> IpAddr {
-    let peer = parts
-        .extensions
-        .get::<ConnectInfo<SocketAddr>>()
-        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
-    client(peer, &parts.headers, trusted)
+    client(peer(parts), &parts.headers, trusted)
+}
+
+fn peer(parts: &Parts) -> IpAddr {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip())
 }
 
 /// Every trusted proxy appends the address it saw, so the list is read from the right, as long

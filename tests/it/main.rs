@@ -17,6 +17,7 @@
     reason = "what is read top-down as a story need not be fast"
 )]
 
+mod api;
 mod architecture;
 mod binding_post;
 mod binding_redirect;
@@ -25,15 +26,21 @@ mod cli;
 mod corpus;
 mod crash;
 mod encryption;
+mod feed;
+mod forward_auth;
 mod inspect;
+mod interleavings;
+mod limits;
 mod messages;
 mod metadata;
+mod notify;
 mod oidc;
 mod promises;
 mod race;
 mod refusals;
 #[cfg(feature = "second-opinion")]
 mod second_opinion;
+mod session_page;
 mod slo_initiate;
 mod slo_receive;
 mod sso;

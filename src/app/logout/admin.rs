@@ -1,8 +1,8 @@
 //! An administrator signs somebody out.
 
-use super::begin::{begin, lock_alive};
+use super::begin::{Telling, begin, lock_alive};
 use crate::app::{App, Fault, worker};
-use crate::logout::plan::Trigger;
+use crate::logout::plan::{Browser, Trigger};
 use crate::store::logouts::NewLogout;
 use crate::store::{LogoutId, sessions};
 
@@ -48,7 +48,8 @@ async fn try_end_by_admin(app: &App, session_id: &str) -> Result<EndedByAdmin, F
     };
     let handle = app.0.entropy.handle_128()?;
     let new = NewLogout { handle: &handle, trigger: Trigger::Admin, return_to: None };
-    let begun = begin(app, &mut tx, &snapshot, &session, new, false).await?;
+    let begun =
+        begin(app, &mut tx, &snapshot, &session, new, Telling::Through(Browser::Absent), None).await?;
     tx.commit().await?;
     app.session_ended();
     tracing::info!(logout.id = begun.id.0, session = session_id, "an administrator ended a session");

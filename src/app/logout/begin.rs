@@ -5,13 +5,14 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::app::legs::{Affair, Move};
+use crate::app::oidc::BACKCHANNEL_PATH;
 use crate::app::registry::Snapshot;
 use crate::app::{App, Fault};
-use crate::logout::plan::{Reach, Trigger};
+use crate::logout::plan::{Browser, Reach, Trigger};
 use crate::logout::step::{Leg, LegState, Logout, RESUME_WITHIN};
 use crate::store::logouts::{self, NewLogout};
 use crate::store::sessions::{self, Session};
-use crate::store::{LogoutId, audit, legs as stored, oidc, outbox, principals};
+use crate::store::{LogoutId, TokenId, audit, legs as stored, notifications, oidc, outbox, principals};
 
 /// Locks the principals of a session, then the session; none if it is over.
 pub(in crate::app) async fn lock_alive(
@@ -25,14 +26,27 @@ pub(in crate::app) async fn lock_alive(
     Ok(sessions::lock(conn, found.id).await?.filter(|session| session.is_alive(alive)))
 }
 
+/// Which identity providers are told.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::app) enum Telling {
+    /// None of them: only our own session ends (SLO-47).
+    Nobody,
+    /// Each, by the way that is there.
+    Through(Browser),
+}
+
 /// A logout that has begun.
 pub(in crate::app) struct Begun {
     pub(in crate::app) id: LogoutId,
+    /// The name of its page.
+    pub(in crate::app) handle: String,
     pub(in crate::app) next: Move,
     /// Whether somebody has to be told over SOAP.
     pub(in crate::app) queued: bool,
-    /// Whether there is nobody to tell.
+    /// Whether no identity provider has to be told.
     pub(in crate::app) alone: bool,
+    /// Whether an application that counts has to be told.
+    pub(in crate::app) counted: bool,
 }
 
 /// Ends a locked session and begins the logout, with a leg for everything on which it rests.
@@ -42,22 +56,21 @@ pub(in crate::app) async fn begin(
     snapshot: &Snapshot,
     session: &Session,
     new: NewLogout<'_>,
-    local_only: bool,
+    telling: Telling,
+    by: Option<TokenId>,
 ) -> Result<Begun, Fault> {
     let now = app.now();
+    let handle = new.handle.to_owned();
     let id = logouts::begin(conn, new, now).await?;
-    let reason = match new.trigger {
-        Trigger::Admin => "admin",
-        Trigger::Idp => "idp",
-        Trigger::Oidc => "oidc",
-        Trigger::Person => "person",
-    };
-    sessions::end(conn, session.id, now, reason, Some(id)).await?;
+    sessions::end(conn, session.id, now, new.trigger.as_str(), Some(id)).await?;
     let mut legs = Vec::new();
     for authentication in sessions::authentications(conn, session.id).await? {
         let known = snapshot.by_id(authentication.idp).filter(|_| authentication.name_id.is_some());
         let reach = known.map_or(Reach::NONE, |idp| idp.reach());
-        let state = if local_only { LegState::NotAsked } else { LegState::first(reach.route(new.trigger)) };
+        let state = match telling {
+            Telling::Nobody => LegState::NotAsked,
+            Telling::Through(browser) => LegState::first(reach.route(browser)),
+        };
         let end = authentication.session_not_on_or_after;
         let resume_until = end.map_or(now + RESUME_WITHIN, |end| end.min(now + RESUME_WITHIN));
         let leg = stored::add(conn, id, session.id, &authentication, state, resume_until).await?;
@@ -68,29 +81,40 @@ pub(in crate::app) async fn begin(
     }
     let queued = legs.iter().any(|leg| leg.state == LegState::Queued);
     let alone = legs.is_empty() && oidc::authentications(conn, session.id).await?.is_empty();
-    let step = Logout::start(new.trigger, legs, now);
+    let browser = match telling {
+        Telling::Nobody => Browser::Absent,
+        Telling::Through(browser) => browser,
+    };
+    let step = Logout::start(browser, legs, now);
     let affair = Affair::begun(conn, id).await?;
     let next = app.save(conn, &affair, step, now).await?;
     // A logout token has its own line, for all that it ends.
     if new.trigger != Trigger::Oidc {
-        audit::add(conn, &entry(new.trigger, now)).await?;
+        audit::add(conn, &entry(new.trigger, by, id, now)).await?;
     }
-    Ok(Begun { id, next, queued, alone })
+    let counted = notifications::unheard(conn, id, now).await?.waiting > 0;
+    Ok(Begun { id, handle, next, queued, alone, counted })
 }
 
-fn entry(trigger: Trigger, now: DateTime<Utc>) -> audit::Entry {
+fn entry(trigger: Trigger, by: Option<TokenId>, id: LogoutId, now: DateTime<Utc>) -> audit::Entry {
+    let (endpoint, rule) = match trigger {
+        Trigger::Admin => ("admin", "SLO-46"),
+        Trigger::Application | Trigger::Operator => ("api", "SLO-46"),
+        Trigger::Oidc => (BACKCHANNEL_PATH, "OIDC-08"),
+        Trigger::Idp | Trigger::Person => ("/logout", "SLO-35"),
+    };
     audit::Entry {
         at: now,
-        endpoint: if trigger == Trigger::Admin { "admin" } else { "/logout" },
+        endpoint,
         binding: None,
         issuer: None,
         message_id: None,
         digest: None,
         verdict: audit::Verdict::Ours,
-        rule: if trigger == Trigger::Admin { "SLO-46" } else { "SLO-35" },
+        rule,
         sessions: 1,
         count: 1,
         source: None,
-        detail: None,
+        detail: by.map(|token| format!("token {token}: logout {id}")),
     }
 }

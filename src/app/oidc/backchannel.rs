@@ -16,13 +16,13 @@ use sqlx::PgConnection;
 
 use super::BACKCHANNEL_PATH;
 use super::providers::Provider;
-use crate::app::logout::begin::begin;
+use crate::app::logout::begin::{Telling, begin};
 use crate::app::refusals::Refused;
 use crate::app::registry::Snapshot;
 use crate::app::{App, Fault};
 use crate::auth0::jwt::{JwtRefusal, Unverified};
 use crate::auth0::logout_token::{LogoutToken, LogoutTokenRefusal, Target};
-use crate::logout::plan::Trigger;
+use crate::logout::plan::{Browser, Trigger};
 use crate::store::logouts::NewLogout;
 use crate::store::oidc::{self, Subject};
 use crate::store::{LogoutId, audit, principals, sessions};
@@ -256,7 +256,8 @@ async fn end_sessions(
         };
         let handle = app.0.entropy.handle_128()?;
         let new = NewLogout { handle: &handle, trigger: Trigger::Oidc, return_to: None };
-        logouts.push(begin(app, conn, snapshot, &session, new, false).await?.id);
+        let telling = Telling::Through(Browser::Absent);
+        logouts.push(begin(app, conn, snapshot, &session, new, telling, None).await?.id);
     }
     Ok(logouts)
 }

@@ -1,12 +1,14 @@
 //! An identity provider answers our own LogoutRequest through the browser.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use super::arrival::Arrival;
 use super::{FrontReply, Refused};
 use crate::app::legs::{Affair, Move};
-use crate::app::registry::KnownIdp;
-use crate::app::{App, Fault, oidc};
+use crate::app::registry::{KnownIdp, Snapshot};
+use crate::app::{App, Fault, notify, oidc};
 use crate::logout::outcome::Answer;
 use crate::logout::step::Event;
 use crate::saml::binding::Received;
@@ -20,7 +22,7 @@ use crate::store::{audit, identity_providers, legs as stored, open_requests};
 
 /// Takes a LogoutResponse: only the answer to an open request of ours, from whom it was sent to,
 /// counts (SLO-50).
-pub(super) async fn response(app: &App, arrival: Arrival, received: &Received) -> FrontReply {
+pub(super) async fn response(app: &App, arrival: Arrival, received: &Arc<Received>) -> FrontReply {
     let refused = |issuer: Option<&EntityId>, id: Option<&MessageId>, refusal| {
         FrontReply::Refused(app.plain_refused(arrival, issuer, id, refusal))
     };
@@ -28,16 +30,11 @@ pub(super) async fn response(app: &App, arrival: Arrival, received: &Received) -
     let mut renewed = false;
     loop {
         let now = app.now();
-        let unopened = match Unopened::<LogoutResponse>::read(received) {
-            Ok(unopened) => unopened,
+        let (own, octets, idps) = (app.clone(), Arc::clone(received), Arc::clone(&snapshot));
+        let work = move || open(&own, &octets, &idps, now);
+        let (issuer, id, opened) = match app.0.heavy.read(received, work).await {
+            Ok(read) => read,
             Err(refusal) => return refused(None, None, refusal),
-        };
-        let (issuer, id) = (unopened.issuer().clone(), unopened.id().clone());
-        let opened = match snapshot.find(issuer.as_str()).cloned() {
-            None => Err(Refusal::IssuerUnknown),
-            Some(idp) => unopened
-                .open(&idp.keys, Some(&app.0.me.slo), &idp.limits, now)
-                .map(|response| (idp, response)),
         };
         let renewal = match &opened {
             Ok(_) => false,
@@ -76,6 +73,28 @@ pub(super) async fn response(app: &App, arrival: Arrival, received: &Received) -
             }),
         };
     }
+}
+
+/// What was opened of a LogoutResponse, and with whose keys.
+type Opened = Result<(Arc<KnownIdp>, Verified<LogoutResponse>), Refusal>;
+
+/// Reads a LogoutResponse and opens it with the keys of the identity provider it names.
+fn open(
+    app: &App,
+    received: &Received,
+    snapshot: &Snapshot,
+    now: DateTime<Utc>,
+) -> Result<(EntityId, MessageId, Opened), Refusal> {
+    let unopened = Unopened::<LogoutResponse>::read(received)?;
+    let (issuer, id) = (unopened.issuer().clone(), unopened.id().clone());
+    let opened = match snapshot.find(issuer.as_str()).cloned() {
+        None => Err(Refusal::IssuerUnknown),
+        Some(idp) => {
+            let response = unopened.open(&idp.keys, Some(&app.0.me.slo), &idp.limits, now);
+            response.map(|response| (idp, response))
+        }
+    };
+    Ok((issuer, id, opened))
 }
 
 enum Answered {
@@ -126,7 +145,8 @@ async fn answered(
     {
         return Ok(Answered::Reply(FrontReply::Send(outbound)));
     }
-    Ok(Answered::Reply(match app.destination(&affair.row, legs) {
+    let counted = notify::logout::heard(app, logout).await?;
+    Ok(Answered::Reply(match app.destination(&affair.row, legs, counted) {
         Ok(handle) => FrontReply::Page { handle },
         Err(target) => FrontReply::Return(target),
     }))

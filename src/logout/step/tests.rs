@@ -14,13 +14,13 @@ fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::<Utc>::UNIX_EPOCH + TimeDelta::seconds(seconds)
 }
 
-fn legs(trigger: Trigger, reaches: &[Reach]) -> Vec<Leg> {
+fn legs(browser: Browser, reaches: &[Reach]) -> Vec<Leg> {
     (1..)
         .zip(reaches)
         .map(|(id, reach)| Leg {
             id: LegId(id),
             reach: *reach,
-            state: LegState::first(reach.route(trigger)),
+            state: LegState::first(reach.route(browser)),
             deadline: None,
             resumed: false,
             resume_until: at(0) + RESUME_WITHIN,
@@ -29,7 +29,7 @@ fn legs(trigger: Trigger, reaches: &[Reach]) -> Vec<Leg> {
 }
 
 fn person(reaches: &[Reach]) -> Step {
-    Logout::start(Trigger::Person, legs(Trigger::Person, reaches), at(0))
+    Logout::start(Browser::Present, legs(Browser::Present, reaches), at(0))
 }
 
 fn answered(leg: i64, answer: Answer) -> Event {
@@ -101,7 +101,8 @@ fn an_open_leg_resumes_once_and_not_too_late() {
 
 #[test]
 fn without_a_browser_soap_is_queued_and_the_rest_waits() {
-    let step = Logout::start(Trigger::Admin, legs(Trigger::Admin, &[BOTH, FRONT, SOAP, Reach::NONE]), at(0));
+    let reaches = [BOTH, FRONT, SOAP, Reach::NONE];
+    let step = Logout::start(Browser::Absent, legs(Browser::Absent, &reaches), at(0));
     let states: Vec<_> = step.logout.legs.iter().map(|leg| leg.state).collect();
     assert_eq!(states, [Queued, WaitingBrowser, Queued, NoEndpoint]);
     assert_eq!(step.reply, Reply::Show);
@@ -109,6 +110,21 @@ fn without_a_browser_soap_is_queued_and_the_rest_waits() {
     assert_eq!(step.logout.legs[2].state, LegState::Unreachable);
     let step = step.logout.step(Event::BrowserReturned, at(6));
     assert_eq!(step.reply, Reply::Ask(LegId(2)), "a leg without a front channel cannot resume");
+}
+
+#[test]
+fn a_browser_that_is_expected_is_waited_for_and_then_asks_as_if_it_had_been_there() {
+    let step = Logout::start(Browser::Expected, legs(Browser::Expected, &[BOTH, FRONT, SOAP]), at(0));
+    let states: Vec<_> = step.logout.legs.iter().map(|leg| leg.state).collect();
+    assert_eq!(states, [WaitingBrowser, WaitingBrowser, Queued]);
+    assert_eq!(step.reply, Reply::Show);
+    assert_eq!(step.logout.finished_at, None);
+    let step = step.logout.step(Event::BrowserCame, at(10));
+    assert_eq!(step.reply, Reply::Ask(LegId(1)));
+    assert!(!step.logout.legs[0].resumed, "its one return is not used up");
+    let again = step.logout.step(Event::BrowserCame, at(11));
+    assert_eq!(again.reply, Reply::Ask(LegId(2)), "the first was asked already");
+    assert_eq!(again.logout.step(Event::BrowserCame, at(12)).reply, Reply::Show);
 }
 
 fn events() -> impl Strategy<Value = Event> {
@@ -124,6 +140,7 @@ fn events() -> impl Strategy<Value = Event> {
             answer,
             browser
         }),
+        Just(Event::BrowserCame),
         Just(Event::BrowserReturned),
         Just(Event::Tick),
         (0..5_i64).prop_map(|leg| Event::AskedForGood { leg: LegId(leg) }),
@@ -136,12 +153,12 @@ proptest! {
     /// twice, and once time is up the logout is over.
     #[test]
     fn any_interleaving_ends(
-        trigger in prop_oneof![Just(Trigger::Admin), Just(Trigger::Idp), Just(Trigger::Person)],
+        browser in prop_oneof![Just(Browser::Absent), Just(Browser::Expected), Just(Browser::Present)],
         reaches in prop::collection::vec((any::<bool>(), any::<bool>()), 0..5),
         steps in prop::collection::vec((events(), 0..400_i64), 0..40),
     ) {
         let reaches: Vec<_> = reaches.into_iter().map(|(soap, front)| Reach { soap, front }).collect();
-        let mut step = Logout::start(trigger, legs(trigger, &reaches), at(0));
+        let mut step = Logout::start(browser, legs(browser, &reaches), at(0));
         let mut asked: HashMap<i64, u32> = HashMap::new();
         let mut now = 0;
         for (event, later) in steps {

@@ -65,13 +65,22 @@ pub struct TestApp {
 /// A further node on the same database; it shares clock and public name.
 pub struct Node {
     pub authority: String,
-    app: App,
+    pub app: App,
+    name: String,
+    stop: CancellationToken,
 }
 
 impl Node {
     /// As [`TestApp::work`].
     pub async fn work(&self) {
         worker::run_once(&self.app).await.unwrap();
+    }
+
+    /// Dies: takes no more connections, loses those to the database, and forgets what it had in memory.
+    pub async fn kill(self, database: &TestDatabase) {
+        self.stop.cancel();
+        drop(self.app);
+        database.cut(&self.name).await;
     }
 }
 
@@ -109,7 +118,7 @@ impl TestApp {
         let settings = Settings::load(&Flags::default(), &machine).unwrap();
         let database = TestDatabase::fresh().await;
         let (clock, handle) = Clock::fixed(noon());
-        let app = boot(&settings, &database, &clock, 1).await;
+        let app = boot(&settings, &database, &clock, 1, 8).await;
         serve(listener, &app);
         let metadata = send(&authority, "GET", "/saml/metadata", &[], None).await;
         assert_eq!(metadata.status, 200, "{}", metadata.body);
@@ -120,11 +129,16 @@ impl TestApp {
 
     /// A further node.
     pub async fn second_node(&self) -> Node {
+        self.node(2, 8).await
+    }
+
+    /// A further node with randomness of its own, and so many connections to the database.
+    pub async fn node(&self, seed: u64, connections: u32) -> Node {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let authority = listener.local_addr().unwrap().to_string();
-        let app = boot(&self.settings, &self.database, &self.clock, 2).await;
-        serve(listener, &app);
-        Node { authority, app }
+        let app = boot(&self.settings, &self.database, &self.clock, seed, connections).await;
+        let stop = serve(listener, &app);
+        Node { authority, app, name: node_name(seed), stop }
     }
 
     pub fn browser(&self) -> Browser {
@@ -243,13 +257,25 @@ impl TestApp {
     }
 }
 
-async fn boot(settings: &Settings, database: &TestDatabase, clock: &Clock, seed: u64) -> App {
+async fn boot(
+    settings: &Settings,
+    database: &TestDatabase,
+    clock: &Clock,
+    seed: u64,
+    connections: u32,
+) -> App {
     let entropy = Entropy::seeded(seed);
     let keys = KeyRing::open(settings, None, false, clock.now(), &entropy).unwrap();
-    let pool = database.pool(8).await;
+    let pool = database.pool_of(&node_name(seed), connections).await;
     App::new(settings.clone(), pool, keys, clock.clone(), entropy).await.unwrap()
 }
 
-fn serve(listener: TcpListener, app: &App) {
-    tokio::spawn(signoff::web::serve(listener, app.clone(), CancellationToken::new()));
+fn node_name(seed: u64) -> String {
+    format!("node {seed}")
+}
+
+fn serve(listener: TcpListener, app: &App) -> CancellationToken {
+    let stop = CancellationToken::new();
+    tokio::spawn(signoff::web::serve(listener, app.clone(), stop.clone()));
+    stop
 }

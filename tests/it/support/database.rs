@@ -53,12 +53,26 @@ impl TestDatabase {
     }
 
     pub async fn pool(&self, connections: u32) -> PgPool {
+        self.pool_of("test", connections).await
+    }
+
+    /// A pool whose connections bear a name, by which they can be told from others.
+    pub async fn pool_of(&self, name: &str, connections: u32) -> PgPool {
         PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(std::time::Duration::from_secs(3))
-            .connect_with(self.options.clone())
+            .connect_with(self.options.clone().application_name(name))
             .await
             .unwrap()
+    }
+
+    /// Ends all connections of that name, and waits until the server has let go of them: what they
+    /// had begun is by then either committed or gone.
+    pub async fn cut(&self, name: &str) {
+        let mut connection = PgConnection::connect_with(&self.options).await.unwrap();
+        let cut = "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = $1";
+        while sqlx::query_scalar::<_, i64>(cut).bind(name).fetch_one(&mut connection).await.unwrap() > 0 {}
+        connection.close().await.unwrap();
     }
 
     /// Cuts all connections and lets none in: for the application the database is down.

@@ -1,0 +1,242 @@
+//! Logouts are started over the API.
+//!
+//! What is asked for ends in one transaction: by session that is one, by principal or identity
+//! provider at most [`BATCH`] sessions, each a logout of its own, and the answer says whether more are
+//! alive. Whoever wants them all asks until it says that there are none.
+
+use serde::Serialize;
+use sqlx::PgConnection;
+use utoipa::ToSchema;
+
+use super::{Halt, Refused};
+use crate::app::api::once::{self, Kept, Once};
+use crate::app::api::sessions::{self, Found};
+use crate::app::logout::begin::{Begun, Telling, begin, lock_alive};
+use crate::app::registry::Snapshot;
+use crate::app::tokens::{Caller, Role};
+use crate::app::{App, ContinueToken, Fault, ReturnTarget, worker};
+use crate::logout::plan::Browser;
+use crate::logout::step::ANSWER_WITHIN;
+use crate::saml::names::NameId;
+use crate::store::logouts::{self, NewLogout};
+use crate::store::sessions::Session;
+use crate::store::{LogoutId, session_search};
+
+/// The most sessions that one request ends.
+const BATCH: usize = 100;
+
+/// Logouts to be started.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// Whose sessions.
+    pub whom: Whom,
+    /// Whether a browser will be sent to the `continue_url`; only by session.
+    pub browser: bool,
+    /// Where that browser goes in the end.
+    pub return_to: Option<String>,
+}
+
+/// Whose sessions end.
+#[derive(Debug, Clone)]
+pub enum Whom {
+    /// That one, by its public name.
+    Session(String),
+    /// Those of a principal.
+    Principal {
+        /// The slug or entity ID of its identity provider.
+        identity_provider: String,
+        /// The NameID.
+        name_id: NameId,
+    },
+    /// All that rest on an identity provider, by slug or entity ID.
+    IdentityProvider(String),
+}
+
+/// What was started.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Started {
+    /// The logouts, one for each session that ended. Where the session was over before: the one that
+    /// had ended it, if one had.
+    pub logouts: Vec<StartedLogout>,
+    /// Whether no session of those asked for is alive. If not, ask again, with another idempotency key.
+    pub complete: bool,
+    /// Where to send the browser of that session, once and within five minutes; it needs no cookie and
+    /// asks nothing. Only where a browser was announced.
+    pub continue_url: Option<String>,
+}
+
+/// A logout that was started.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct StartedLogout {
+    /// Its number.
+    pub id: i64,
+    /// The session that ended.
+    pub session: String,
+}
+
+/// Starts logouts. The sessions are over when this returns.
+///
+/// # Errors
+/// [`Refused`]: an application starts them by session only, of sessions in which it takes part.
+pub async fn start(app: &App, caller: &Caller, wanted: &Start, once: Option<&Once>) -> Result<Kept, Refused> {
+    let by_session = matches!(wanted.whom, Whom::Session(_));
+    if matches!(caller.role, Role::Application(_)) && !by_session {
+        return Err(Refused::Forbidden("an application starts logouts by session only"));
+    }
+    if wanted.browser && !by_session {
+        return Err(Refused::unprocessable("browser", "only the logout of one session has one"));
+    }
+    if wanted.return_to.is_some() && !wanted.browser {
+        return Err(Refused::unprocessable("return_to", "only a browser can go there"));
+    }
+    let (answer, begun) = app
+        .answering("starting logouts", async {
+            let snapshot = app.renewed().await?;
+            let mut tx = app.begin().await?;
+            if let Some(kept) = once::claim(app, &mut tx, once).await? {
+                return Ok((kept, Vec::new()));
+            }
+            let started = match &wanted.whom {
+                Whom::Session(id) => one(app, &mut tx, &snapshot, caller, wanted, id).await?,
+                Whom::Principal { .. } | Whom::IdentityProvider(_) => {
+                    many(app, &mut tx, &snapshot, caller, &wanted.whom).await?
+                }
+            };
+            let begun: Vec<_> = if started.status == 201 {
+                started.view.logouts.iter().map(|logout| LogoutId(logout.id)).collect()
+            } else {
+                Vec::new()
+            };
+            let answer = Kept::new(started.status, started.location(), &started.view)?;
+            let answer = once::keep(app, &mut tx, once, answer).await?;
+            tx.commit().await?;
+            tracing::info!(
+                logouts = begun.len(),
+                token = caller.token.0,
+                "logouts were started over the API"
+            );
+            Ok((answer, begun))
+        })
+        .await?;
+    match begun.as_slice() {
+        [] => {}
+        [logout] => worker::deliver_now(app, *logout).await,
+        // Too many to be waited for.
+        _ => app.0.outbox_bell.notify_one(),
+    }
+    Ok(answer)
+}
+
+struct Begin {
+    status: u16,
+    view: Started,
+}
+
+impl Begin {
+    /// Where the logout is, if there is exactly one that is new.
+    fn location(&self) -> Option<String> {
+        match self.view.logouts.as_slice() {
+            [logout] if self.status == 201 => Some(format!("/api/v1/logouts/{}", logout.id)),
+            _ => None,
+        }
+    }
+}
+
+async fn one(
+    app: &App,
+    conn: &mut PgConnection,
+    snapshot: &Snapshot,
+    caller: &Caller,
+    wanted: &Start,
+    id: &str,
+) -> Result<Begin, Halt> {
+    let Found::Session(found) = sessions::find(conn, caller, id).await? else {
+        return Err(Refused::NotFound.into());
+    };
+    let target = match &wanted.return_to {
+        Some(text) => {
+            Some(app.return_target_for(conn, caller.role.application(), text).await?.ok_or_else(|| {
+                Refused::unprocessable(
+                    "return_to",
+                    "expected an address at an origin that may be returned to",
+                )
+            })?)
+        }
+        None => None,
+    };
+    let Some(session) = lock_alive(app, conn, Some(found.clone())).await? else {
+        let before = logouts::of_session(conn, found.id).await?;
+        let logout = before.map(|logout| StartedLogout { id: logout.0, session: found.public_id });
+        let view = Started { logouts: logout.into_iter().collect(), complete: true, continue_url: None };
+        return Ok(Begin { status: 200, view });
+    };
+    let browser = if wanted.browser { Browser::Expected } else { Browser::Absent };
+    let begun = begin_one(app, conn, snapshot, caller, &session, browser, target.as_ref()).await?;
+    let continue_url = match browser {
+        Browser::Expected => Some(let_continue(app, conn, &begun).await?),
+        Browser::Absent | Browser::Present => None,
+    };
+    let logout = StartedLogout { id: begun.id.0, session: session.public_id };
+    Ok(Begin { status: 201, view: Started { logouts: vec![logout], complete: true, continue_url } })
+}
+
+async fn many(
+    app: &App,
+    conn: &mut PgConnection,
+    snapshot: &Snapshot,
+    caller: &Caller,
+    whom: &Whom,
+) -> Result<Begin, Halt> {
+    let unknown = || Refused::unprocessable("identity_provider", "there is none of that name");
+    let named = |name: &str| snapshot.named(name).ok_or_else(unknown);
+    let (alive, limit) = (app.alive(), i64::try_from(BATCH).unwrap_or(i64::MAX) + 1);
+    let mut ids = match whom {
+        Whom::Session(_) => Vec::new(),
+        Whom::Principal { identity_provider, name_id } => {
+            let idp = named(identity_provider)?;
+            let key = name_id.principal_key(&idp.entity_id, &app.0.me.entity_id);
+            session_search::of_principal(conn, idp.id, key, alive, limit).await?
+        }
+        Whom::IdentityProvider(name) => session_search::of_idp(conn, named(name)?.id, alive, limit).await?,
+    };
+    let complete = ids.len() <= BATCH;
+    ids.truncate(BATCH);
+    let mut logouts = Vec::new();
+    for session in session_search::lock_all(conn, &ids).await? {
+        // Somebody else may have ended it while we waited for the lock.
+        if session.is_alive(alive) {
+            let begun = begin_one(app, conn, snapshot, caller, &session, Browser::Absent, None).await?;
+            logouts.push(StartedLogout { id: begun.id.0, session: session.public_id });
+        }
+    }
+    let status = if logouts.is_empty() { 200 } else { 201 };
+    Ok(Begin { status, view: Started { logouts, complete, continue_url: None } })
+}
+
+/// Ends a locked session and begins its logout, in the name of the caller.
+pub(in crate::app) async fn begin_one(
+    app: &App,
+    conn: &mut PgConnection,
+    snapshot: &Snapshot,
+    caller: &Caller,
+    session: &Session,
+    browser: Browser,
+    return_to: Option<&ReturnTarget>,
+) -> Result<Begun, Fault> {
+    let handle = app.0.entropy.handle_128()?;
+    let new = NewLogout {
+        handle: &handle,
+        trigger: caller.role.trigger(),
+        return_to: return_to.map(ReturnTarget::as_str),
+    };
+    begin(app, conn, snapshot, session, new, Telling::Through(browser), Some(caller.token)).await
+}
+
+/// The address at which a browser goes on with a logout, once.
+async fn let_continue(app: &App, conn: &mut PgConnection, begun: &Begun) -> Result<String, Fault> {
+    let token = app.0.entropy.token_256()?;
+    let hash = ContinueToken::parse(&token).ok_or(Fault::Identifier)?.hash();
+    logouts::let_continue(conn, begun.id, hash, app.now() + ANSWER_WITHIN).await?;
+    let path = format!("/logout/{}?continue={token}", begun.handle);
+    Ok(app.0.settings.public_url(&path))
+}
