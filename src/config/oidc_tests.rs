@@ -119,3 +119,16 @@ fn plain_http_is_for_this_machine_alone_and_only_while_we_are_on_it_too() {
     assert!(load(&local, &[("SIGNOFF_BASE_URL", "https://signoff.example.com")]).is_err());
     assert!(load(&WHOLE.replace("https://op.example/realm", "http://10.0.0.1/"), &[]).is_err());
 }
+
+#[test]
+fn the_example_file_shows_every_key_of_a_provider() {
+    let example = include_str!("../../signoff.example.toml");
+    let table: String =
+        example.lines().filter_map(|line| line.strip_prefix("## ")).map(|line| format!("{line}\n")).collect();
+    let table = table.replace("secrets/auth0-management", "secrets/two").replace("secrets/auth0", "secrets/one");
+    let settings = load(&table, &[]).unwrap();
+    assert!(settings.oidc.first().is_some_and(|provider| provider.management.is_some()));
+    for key in oidc::KEYS {
+        assert!(table.lines().any(|line| line.starts_with(&format!("{key} = "))), "{key}");
+    }
+}
