@@ -125,7 +125,8 @@ fn the_example_file_shows_every_key_of_a_provider() {
     let example = include_str!("../../signoff.example.toml");
     let table: String =
         example.lines().filter_map(|line| line.strip_prefix("## ")).map(|line| format!("{line}\n")).collect();
-    let table = table.replace("secrets/auth0-management", "secrets/two").replace("secrets/auth0", "secrets/one");
+    let table =
+        table.replace("secrets/auth0-management", "secrets/two").replace("secrets/auth0", "secrets/one");
     let settings = load(&table, &[]).unwrap();
     assert!(settings.oidc.first().is_some_and(|provider| provider.management.is_some()));
     for key in oidc::KEYS {
