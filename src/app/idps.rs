@@ -5,9 +5,11 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgConnection;
 
+use crate::app::refusals::Refused;
 use crate::app::{App, IdpPolicy, SwitchError};
 use crate::saml::metadata::{Endpoint, IdpMetadata, MetadataError, Policy};
 use crate::saml::names::{Binding, EntityId};
+use crate::store::audit::Verdict;
 use crate::store::identity_providers::{self, IdpRow, Wanted};
 use crate::store::{IdpId, StoreError};
 
@@ -140,7 +142,8 @@ pub struct IdpView {
 pub async fn import(app: &App, xml: &[u8], options: &ImportOptions) -> Result<Imported, IdpError> {
     let now = app.now();
     let base = &app.0.settings.base_url;
-    let reading = IdpMetadata::read(xml, Policy { loopback_http: !base.is_https() }, now)?;
+    let reading = IdpMetadata::read(xml, Policy { loopback_http: !base.is_https() }, now)
+        .inspect_err(|refused| app.note_refused_metadata(xml, refused))?;
     if let Some(slug) = &options.slug {
         if !is_slug(slug) {
             return Err(IdpError::Slug(slug.clone()));
@@ -222,6 +225,24 @@ pub async fn set(app: &App, name: &str, switch: &str, value: &str) -> Result<(),
         Ok(())
     })
     .await
+}
+
+impl App {
+    /// Counts a document of metadata that was refused, for the audit (VAL-23).
+    fn note_refused_metadata(&self, xml: &[u8], refused: &MetadataError) {
+        let refused = Refused {
+            endpoint: "metadata",
+            binding: None,
+            issuer: None,
+            message_id: None,
+            digest: openssl::sha::sha256(xml),
+            verdict: Verdict::Refused,
+            rule: refused.rule(),
+            source: None,
+            detail: refused.to_string(),
+        };
+        self.0.refusals.note(&refused, self.now());
+    }
 }
 
 async fn import_one(

@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 use crate::app::registry::{KnownIdp, Snapshot};
 use crate::app::send::Request;
 use crate::app::{App, Fault, LogoutHandle, ReturnTarget};
+use crate::logout::hearing::Hearing;
 use crate::logout::outcome::Outcome;
 use crate::logout::plan::Reach;
 use crate::logout::step::{Event, Leg, LegId, LegState, Logout, Reply, Step, Write};
@@ -177,26 +178,29 @@ impl App {
         self.front_request(idp, &request, asking.at)
     }
 
-    /// Where a browser goes when there is nobody left to ask: to where the person wanted to go if
+    /// Where a browser goes when there is nobody left to ask; `counted` are the applications that count: to where the person wanted to go if
     /// everything is known to be over, else to the page that says what is not.
     pub(super) fn destination(
         &self,
         row: &LogoutRow,
         legs: impl IntoIterator<Item = LegState>,
+        counted: impl IntoIterator<Item = Hearing>,
     ) -> Result<LogoutHandle, ReturnTarget> {
         let handle = row.handle.as_deref().and_then(LogoutHandle::parse);
         let target = row.return_to.as_deref().and_then(|target| self.return_target(target));
         match (target, handle) {
-            (Some(target), _) if Outcome::of(legs) == Outcome::Complete => Err(target),
+            (Some(target), _) if Outcome::of(legs).and(counted) == Outcome::Complete => Err(target),
             (target, None) => Err(target.unwrap_or_else(ReturnTarget::home)),
             (_, Some(handle)) => Ok(handle),
         }
     }
 
-    /// A return target, if it is allowed (SSO-25).
+    /// A return target, if it is allowed: ours, or of an origin that the configuration or an
+    /// application names (SSO-25).
     pub(super) fn return_target(&self, text: &str) -> Option<ReturnTarget> {
         let settings = &self.0.settings;
         ReturnTarget::parse(text, &settings.base_url, &settings.return_origins)
+            .or_else(|| ReturnTarget::parse(text, &settings.base_url, &self.0.origins.known()))
     }
 }
 

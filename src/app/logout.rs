@@ -5,7 +5,7 @@ mod begin;
 mod page;
 
 use crate::app::legs::{Affair, Move};
-use crate::app::{App, Fault, ReturnTarget, Visitor, worker};
+use crate::app::{App, Fault, ReturnTarget, Visitor, notify, worker};
 use crate::logout::plan::Trigger;
 use crate::logout::step::Event;
 use crate::saml::binding::Outbound;
@@ -191,15 +191,18 @@ async fn try_start(
     };
     let begun = begin(app, &mut tx, &snapshot, &session, new, wanted.local_only).await?;
     tx.commit().await?;
+    app.session_ended();
     tracing::info!(logout.id = begun.id.0, local_only = wanted.local_only, "somebody signed out");
     if let Move::Ask(asking) = &begun.next
         && let Some(outbound) = app.send(asking)?
     {
+        app.0.notify_bell.notify_one();
         return Ok(Ok(Started::Next(Next::Send(outbound))));
     }
-    if begun.queued {
+    if begun.queued || begun.counted && !wanted.local_only {
         return Ok(Ok(Started::Queued(begun.id)));
     }
+    app.0.notify_bell.notify_one();
     let page = Next::Page { handle: LogoutHandle(handle) };
     let next = match target {
         Some(target) if wanted.local_only || begun.alone => Next::Return(target),
@@ -223,7 +226,7 @@ async fn over_already(app: &App, visitor: &Visitor) -> Result<Result<Started, St
     })
 }
 
-/// Tells the identity providers that are only reached over SOAP, for as long as a person may be
+/// Tells the identity providers that are only reached over SOAP, and the applications, for as long as a person may be
 /// kept waiting; the worker does the rest.
 async fn deliver(app: &App, logout: LogoutId) -> Next {
     worker::deliver_now(app, logout).await;
@@ -231,7 +234,9 @@ async fn deliver(app: &App, logout: LogoutId) -> Next {
         let mut conn = app.connection().await?;
         let legs = legs::of_logout(&mut conn, logout).await?;
         let row = logouts::by_id(&mut conn, logout).await?;
-        Ok(row.map(|row| app.destination(&row, legs.iter().map(|leg| leg.state))))
+        drop(conn);
+        let counted = notify::logout::heard(app, logout).await?;
+        Ok(row.map(|row| app.destination(&row, legs.iter().map(|leg| leg.state), counted)))
     });
     match reached.await {
         Ok(Some(Ok(handle))) => Next::Page { handle },

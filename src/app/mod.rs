@@ -1,11 +1,16 @@
 //! The imperative shell: load, decide, save, in one transaction. One file per story.
 //!
 //! [`login`] and [`acs`] sign somebody in, [`logout`] is the person's own sign-out, [`slo`] is the
-//! identity provider's, [`session`] says who is signed in, [`idps`] is for administrators, [`worker`]
-//! does what time demands.
+//! identity provider's, [`session`] says who is signed in, [`idps`] and [`applications`] are for
+//! administrators, [`notify`] tells applications, [`worker`] does what time demands. Applications ask
+//! with [`forward_auth`], follow the [`feed`], or let their pages wait for the [`session_end`].
 
 pub mod acs;
+pub mod applications;
 mod budget;
+pub mod deliveries;
+pub mod feed;
+pub mod forward_auth;
 pub mod health;
 mod heavy;
 pub mod idps;
@@ -15,7 +20,11 @@ mod legs;
 pub mod login;
 pub mod logout;
 pub mod logouts;
+mod lookout;
 pub mod metadata;
+pub mod notify;
+mod origins;
+mod places;
 mod policy;
 mod refusals;
 mod registry;
@@ -23,13 +32,14 @@ mod return_target;
 mod second_opinion;
 mod send;
 pub mod session;
+pub mod session_end;
 pub mod slo;
 mod turned_away;
 mod visitor;
 pub mod worker;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -38,7 +48,8 @@ use openssl::sign::Signer as Hmac;
 use sqlx::Transaction;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgPool, Postgres};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::task::TaskTracker;
 
 pub use logout::LogoutHandle;
 pub use policy::{IdpPolicy, SwitchError};
@@ -50,7 +61,9 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::database;
 use crate::entropy::{Entropy, EntropyError};
-use crate::keys::KeyRing;
+use crate::keys::{KeyRing, TokenKeys};
+use crate::outbox::guard::Guard;
+use crate::outbox::notify::Notifier;
 use crate::saml::encryption::DecryptionKeys;
 use crate::saml::names::{EntityId, Location, MessageId, NameError};
 use crate::saml::signing::{Algorithm, Signer, SigningError};
@@ -60,6 +73,8 @@ use budget::Budget;
 use heavy::HeavyWork;
 use lanes::Lanes;
 use login::Beginnings;
+use lookout::Lookout;
+use origins::Origins;
 use refusals::{RefusalLog, Refusals, Refused};
 use registry::Registry;
 use second_opinion::LargeCases;
@@ -75,6 +90,11 @@ pub const SOAP_PATH: &str = "/saml/slo/soap";
 const DATABASE_PATIENCE: Duration = Duration::from_secs(3);
 /// Signed denials for each claimed issuer: so many at once, and so many a second after that.
 const DENIALS: (u32, f64) = (20, 2.0);
+
+/// How many deliveries are under way at once, to all applications together.
+const DELIVERIES: usize = 96;
+/// How many connections to one application are kept between deliveries.
+const CONNECTIONS_KEPT: usize = 8;
 
 /// The application: everything a story needs. Cheap to clone, one per process.
 #[derive(Clone)]
@@ -105,6 +125,20 @@ struct Inner {
     tidied_to: AtomicI64,
     /// Rings when there is something in the outbox.
     outbox_bell: Notify,
+    /// Tells applications.
+    notifier: Notifier,
+    /// How many deliveries may be under way at once, to all applications together.
+    notify_room: Semaphore,
+    /// Rings when there is something to tell an application.
+    notify_bell: Notify,
+    /// The keys that sign what applications are told.
+    token_keys: RwLock<Arc<TokenKeys>>,
+    /// What goes on after the request that began it was answered.
+    tasks: TaskTracker,
+    /// Who waits for the end of sessions.
+    lookout: Lookout,
+    /// Where applications live.
+    origins: Origins,
 }
 
 /// Our own names.
@@ -118,7 +152,7 @@ struct Me {
 /// Why the application cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// No client for SOAP could be made.
+    /// No client for SOAP or for notifications could be made.
     #[error("no HTTP client: {0}")]
     Client(#[from] reqwest::Error),
     /// There is no randomness.
@@ -160,11 +194,16 @@ impl App {
         let registry = Registry::new(settings.saml.clone(), clock.now());
         let mut conn = pool.acquire().await.map_err(StoreError::from)?;
         registry.reload(&mut conn).await?;
+        let origins = Origins::default();
+        origins.renew(&mut conn).await?;
         let secret = secrets::shared(&mut conn, "forms", entropy.bytes()?).await?;
         secrets::signing_key(&mut conn, keys.signing.fingerprint(), clock.now()).await?;
         drop(conn);
         let refusal_log = RefusalLog::new(clock.now());
         let lanes = Lanes::new(usize::try_from(database::lanes(&settings)).unwrap_or(1));
+        let guard = Guard::new(settings.outbound_allow.clone(), settings.base_url.is_loopback());
+        let notifier = Notifier::new(guard, CONNECTIONS_KEPT)?;
+        let token_keys = Arc::new(keys.tokens.clone());
         Ok(Self(Arc::new(Inner {
             http: crate::outbox::deliver::client()?,
             settings,
@@ -186,6 +225,13 @@ impl App {
             beginnings: Beginnings::default(),
             tidied_to: AtomicI64::new(0),
             outbox_bell: Notify::new(),
+            notifier,
+            notify_room: Semaphore::new(DELIVERIES),
+            notify_bell: Notify::new(),
+            token_keys: RwLock::new(token_keys),
+            tasks: TaskTracker::new(),
+            lookout: Lookout::default(),
+            origins,
         })))
     }
 
@@ -205,6 +251,13 @@ impl App {
     #[must_use]
     pub fn entropy(&self) -> &Entropy {
         &self.0.entropy
+    }
+
+    /// How many operations of private decryption keys there have been: what is refused before one is
+    /// no oracle (SLO-29).
+    #[must_use]
+    pub fn decryption_operations(&self) -> u64 {
+        self.0.decryption.operations()
     }
 
     /// The origins of all known identity providers: they may hold our single-logout endpoints in a
@@ -265,8 +318,11 @@ impl App {
     /// The identity providers, read anew if any has changed.
     async fn renewed(&self) -> Result<Arc<registry::Snapshot>, StoreError> {
         let mut conn = self.connection().await?;
-        let renewal = tokio::time::timeout(DATABASE_PATIENCE, self.0.registry.renew(&mut conn));
-        renewal.await.unwrap_or(Err(StoreError::Late))
+        let renewal = async {
+            self.0.origins.renew(&mut conn).await?;
+            self.0.registry.renew(&mut conn).await
+        };
+        tokio::time::timeout(DATABASE_PATIENCE, renewal).await.unwrap_or(Err(StoreError::Late))
     }
 
     /// Does work on the database, but does not wait for ever.

@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
+use sqlx::PgConnection;
 
 use crate::app::{App, DATABASE_PATIENCE, SessionToken};
 use crate::saml::names::{EntityId, NameId, SessionIndex};
 use crate::store::sessions::{self, Authentication, Session};
-use crate::store::{StoreError, identity_providers};
+use crate::store::{SessionId, StoreError, identity_providers};
 
 /// The answer of `GET /session` to a live cookie.
 #[derive(Debug, Clone, Serialize)]
@@ -81,35 +82,42 @@ const LAST_SEEN_STEP: TimeDelta = TimeDelta::minutes(1);
 /// # Errors
 /// [`StoreError`].
 pub async fn show(app: &App, token: &SessionToken) -> Result<Option<SessionView>, StoreError> {
-    tokio::time::timeout(DATABASE_PATIENCE, look(app, token)).await.unwrap_or(Err(StoreError::Late))
+    let looking = async {
+        let mut conn = app.connection().await?;
+        Ok(look(app, &mut conn, token).await?.map(|(_, view)| view))
+    };
+    tokio::time::timeout(DATABASE_PATIENCE, looking).await.unwrap_or(Err(StoreError::Late))
 }
 
-async fn look(app: &App, token: &SessionToken) -> Result<Option<SessionView>, StoreError> {
-    let mut conn = app.connection().await?;
+/// As [`show`], with the session's row.
+pub(super) async fn look(
+    app: &App,
+    conn: &mut PgConnection,
+    token: &SessionToken,
+) -> Result<Option<(SessionId, SessionView)>, StoreError> {
     let alive = app.alive();
-    let Some(session) = sessions::by_cookie(&mut conn, token.hash()).await?.filter(|s| s.is_alive(alive))
-    else {
+    let Some(session) = sessions::by_cookie(conn, token.hash()).await?.filter(|s| s.is_alive(alive)) else {
         return Ok(None);
     };
     if session.last_seen_at <= alive.now - LAST_SEEN_STEP {
-        sessions::touch(&mut conn, session.id, alive).await?;
+        sessions::touch(conn, session.id, alive).await?;
     }
-    let authentications = sessions::authentications(&mut conn, session.id).await?;
+    let authentications = sessions::authentications(conn, session.id).await?;
     let mut snapshot = app.0.registry.snapshot();
     if authentications.iter().any(|authentication| snapshot.by_id(authentication.idp).is_none()) {
-        snapshot = app.0.registry.renew(&mut conn).await?;
+        snapshot = app.0.registry.renew(conn).await?;
     }
-    drop(conn);
     let views = authentications.into_iter().filter_map(|authentication| {
         let idp = snapshot.by_id(authentication.idp)?;
         Some(view(authentication, idp.entity_id.clone(), idp.slug.clone(), idp.name.clone()))
     });
-    Ok(Some(SessionView {
+    let view = SessionView {
         session_id: session.public_id,
         created_at: session.created_at,
         expires_at: session.expires_at,
         authentications: views.collect(),
-    }))
+    };
+    Ok(Some((session.id, view)))
 }
 
 /// The newest sessions, alive and ended, for operators.

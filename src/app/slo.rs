@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 
 use crate::app::registry::{KnownIdp, Snapshot};
 use crate::app::send::Answering;
-use crate::app::{App, DATABASE_PATIENCE, Fault, SOAP_PATH, Visitor};
+use crate::app::{App, DATABASE_PATIENCE, Fault, SOAP_PATH, Visitor, notify};
 use crate::logout::step::{ANSWER_WITHIN, RESUME_WITHIN};
 use crate::saml::binding::encode::{FaultCode, soap_fault};
 use crate::saml::binding::{Parameter, Received, post, redirect, soap};
@@ -163,6 +163,7 @@ async fn judge(app: &App, arrival: Arrival, received: &Arc<Received>) -> Judged 
                         continue;
                     }
                 }
+                let verdict = app.concluded(verdict).await;
                 return app.executed(arrival, idp, request, verdict);
             }
             Read::Wrong(idp, request, refusal) => {
@@ -282,6 +283,33 @@ async fn execute(
 }
 
 impl App {
+    /// Waits for the applications that count, where the status hangs on them (row e). Without them there
+    /// is nothing to wait for.
+    async fn concluded(&self, verdict: Result<Verdict, StoreError>) -> Result<Verdict, StoreError> {
+        let mut verdict = verdict?;
+        if let Verdict::Executed { queued, told, status: known, .. } = &verdict {
+            self.session_ended();
+            if *queued > 0 {
+                self.0.outbox_bell.notify_one();
+            }
+            if *told > 0 && known.is_some() {
+                self.0.notify_bell.notify_one();
+            }
+        }
+        if let Verdict::Executed { logout, status, .. } | Verdict::Duplicate { logout, status } = &mut verdict
+            && status.is_none()
+        {
+            match self.patiently(notify::logout::conclude(self, *logout)).await {
+                Ok(decided) => *status = Some(decided),
+                // The sessions are over; what the applications know is not known.
+                Err(fault) => {
+                    self.fault("deciding the status of a logout", &fault);
+                }
+            }
+        }
+        Ok(verdict)
+    }
+
     /// What an executed LogoutRequest is answered with.
     fn executed(
         &self,
@@ -292,14 +320,14 @@ impl App {
     ) -> Judged {
         let id = &request.message().head().id;
         let (status, ended) = match verdict {
-            Ok(Verdict::Executed { row, status, sessions, queued }) => {
-                tracing::info!(idp = idp.slug, message.id = %id, ?row, sessions, queued, "logout executed");
-                if queued > 0 {
-                    self.0.outbox_bell.notify_one();
-                }
+            Ok(Verdict::Executed { row, status, sessions, queued, logout, told }) => {
+                tracing::info!(
+                    logout.id = logout.0, idp = idp.slug, message.id = %id, ?row, sessions, queued, told,
+                    ?status, "logout executed"
+                );
                 (recorded(status), true)
             }
-            Ok(Verdict::Duplicate(status)) => {
+            Ok(Verdict::Duplicate { status, .. }) => {
                 self.note(
                     arrival,
                     Some(&idp.entity_id),
@@ -352,11 +380,15 @@ impl App {
     }
 }
 
-const fn recorded(status: RecordedStatus) -> Status {
+/// The status as it is sent. One that could not be decided is partial: unknown is not Success.
+const fn recorded(status: Option<RecordedStatus>) -> Status {
     match status {
-        RecordedStatus::Success => Status::success(),
-        RecordedStatus::UnknownPrincipal => {
+        Some(RecordedStatus::Success) => Status::success(),
+        Some(RecordedStatus::UnknownPrincipal) => {
             Status::new(TopLevel::Requester, Some(SecondLevel::UnknownPrincipal))
+        }
+        Some(RecordedStatus::PartialLogout) | None => {
+            Status::new(TopLevel::Responder, Some(SecondLevel::PartialLogout))
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::app::legs::{Affair, Move, session_indexes};
 use crate::app::registry::KnownIdp;
 use crate::app::second_opinion::Whence;
 use crate::app::send::Request;
-use crate::app::{App, Fault};
+use crate::app::{App, Fault, feed, notify};
 use crate::logout::outcome::Answer;
 use crate::logout::step::{Event, LegId};
 use crate::outbox::deliver::{self, DeliveryError};
@@ -47,12 +47,16 @@ pub struct Worked {
     pub expired: u64,
     /// Logouts whose time was up.
     pub closed: u64,
+    /// Lines of the feed that got their position.
+    pub sealed: u64,
     /// Tries to deliver a LogoutRequest.
     pub delivered: u64,
     /// Rows that were forgotten.
     pub removed: u64,
     /// Lines of counted refusals written.
     pub audited: u64,
+    /// Tries to tell applications.
+    pub told: u64,
 }
 
 /// Why a SOAP exchange brought no answer.
@@ -76,6 +80,7 @@ enum Failure {
 pub async fn run_once(app: &App) -> Result<Worked, WorkerFault> {
     let mut worked = round(app).await.map_err(WorkerFault)?;
     worked.expired = expire(app).await.map_err(WorkerFault)?;
+    worked.told = notify::run_due(app).await.map_err(WorkerFault)?;
     worked.removed = tidy(app).await.map_err(WorkerFault)?;
     Ok(worked)
 }
@@ -99,6 +104,7 @@ pub async fn run(app: App, shutdown: CancellationToken) {
             if let Err(fault) = tidy(&app).await {
                 app.fault("tidying up", &fault);
             }
+            app.renew_token_keys();
         }
         rounds = rounds.wrapping_add(1);
         tokio::select! {
@@ -112,11 +118,12 @@ pub async fn run(app: App, shutdown: CancellationToken) {
     }
 }
 
-/// Works the outbox rows of one logout for as long as its requester may be kept waiting.
+/// Works the outbox rows of one logout, and what applications are to be told of it, for as long as its requester may be kept waiting.
 pub(super) async fn deliver_now(app: &App, logout: LogoutId) {
     let work = async { while matches!(deliver_next(app, Some(logout)).await, Ok(true)) {} };
     // What is cut off here is tried again by the worker when the lease has run out.
-    let _ = tokio::time::timeout(HANDLER_BUDGET, work).await;
+    let asked = tokio::time::timeout(HANDLER_BUDGET, work);
+    let _ = tokio::join!(asked, notify::logout::deliver_now(app, logout));
     app.0.outbox_bell.notify_one();
 }
 
@@ -125,7 +132,8 @@ async fn round(app: &App) -> Result<Worked, Fault> {
         Worked { audited: u64::try_from(app.flush_audit().await?).unwrap_or(u64::MAX), ..Worked::default() };
     app.renewed().await?;
     app.0.lanes.prune();
-    worked.closed = close_overdue(app).await?;
+    worked.closed = close_overdue(app).await? + notify::close_overdue(app).await?;
+    worked.sealed = feed::seal(app).await?;
     worked.delivered = deliver_due(app).await?;
     Ok(worked)
 }
@@ -137,6 +145,9 @@ async fn expire(app: &App) -> Result<u64, Fault> {
         let mut conn = app.connection().await?;
         let expired = sessions::expire(&mut conn, app.alive(), BATCH).await?;
         all += expired;
+        if expired > 0 {
+            app.session_ended();
+        }
         if expired < BATCH.unsigned_abs() {
             return Ok(all);
         }
@@ -310,7 +321,7 @@ async fn load(conn: &mut sqlx::PgConnection, logout: LogoutId) -> Result<Affair,
 async fn tidy(app: &App) -> Result<u64, Fault> {
     let now = app.now();
     let before = now - app.0.settings.session.remember;
-    let mut all = 0;
+    let mut all = feed::tidy(app).await?;
     loop {
         let mut conn = app.connection().await?;
         let mut removed = retention::remove_expired(&mut conn, now, BATCH).await?;

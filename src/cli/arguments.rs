@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::app::applications::{Subject, TokenType};
 use crate::config::Flags;
 use crate::keys::{KeyKind, Purpose};
+use crate::logout::hearing::Form;
 
 /// Ends sessions: a SAML 2.0 service provider for single logout.
 #[derive(Debug, Parser)]
@@ -78,6 +80,16 @@ pub(super) enum Command {
         #[arg(long, value_name = "INSTANT")]
         at: Option<DateTime<Utc>>,
     },
+    /// Applications: who is told of the end of sessions, and how.
+    Application {
+        #[command(subcommand)]
+        command: ApplicationCommand,
+    },
+    /// What applications were told.
+    Delivery {
+        #[command(subcommand)]
+        command: DeliveryCommand,
+    },
     /// Sessions.
     Session {
         #[command(subcommand)]
@@ -135,6 +147,181 @@ pub(super) enum IdpCommand {
         #[arg(required = true, value_name = "NAME=true|false", value_parser = switch)]
         switches: Vec<(String, String)>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ApplicationCommand {
+    /// Registers one.
+    Create {
+        #[command(flatten)]
+        new: NewApplicationArguments,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows all.
+    List {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows one.
+    Show {
+        /// Its public name.
+        id: String,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Changes what is given, and leaves the rest.
+    Set {
+        /// Its public name.
+        id: String,
+        /// For people.
+        #[arg(long)]
+        name: Option<String>,
+        /// Where notifications go.
+        #[arg(long)]
+        url: Option<String>,
+        /// Where its pages live, instead of all before.
+        #[arg(long)]
+        origin: Vec<String>,
+        /// Where a sign-out may return, instead of all before.
+        #[arg(long)]
+        logout_url: Vec<String>,
+        /// Header typ of its logout tokens.
+        #[arg(long, value_enum)]
+        token_type: Option<TokenTypeArgument>,
+        /// What it is told of the person.
+        #[arg(long, value_enum)]
+        subject: Option<SubjectArgument>,
+        /// Whether identity providers are told PartialLogout while it has not acknowledged.
+        #[arg(long, value_name = "true|false")]
+        counts: Option<bool>,
+    },
+    /// Removes one, with its tokens and its parts in sessions.
+    Delete {
+        /// Its public name.
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NewApplicationArguments {
+    /// Its public name: "aud" of its tokens.
+    pub(super) id: String,
+    /// How it is told.
+    #[arg(long, value_enum)]
+    pub(super) form: FormArgument,
+    /// Where notifications go.
+    #[arg(long)]
+    pub(super) url: Option<String>,
+    /// For people.
+    #[arg(long)]
+    pub(super) name: Option<String>,
+    /// Where its pages live, such as https://app.example.com; may be repeated.
+    #[arg(long)]
+    pub(super) origin: Vec<String>,
+    /// Where a sign-out may return; may be repeated.
+    #[arg(long)]
+    pub(super) logout_url: Vec<String>,
+    /// Header typ of its logout tokens.
+    #[arg(long, value_enum, default_value_t = TokenTypeArgument::LogoutJwt)]
+    pub(super) token_type: TokenTypeArgument,
+    /// What it is told of the person.
+    #[arg(long, value_enum, default_value_t = SubjectArgument::Pairwise)]
+    pub(super) subject: SubjectArgument,
+    /// Whether identity providers are told PartialLogout while it has not acknowledged [default: true
+    /// for logout-token and caep].
+    #[arg(long, value_name = "true|false")]
+    pub(super) counts: Option<bool>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DeliveryCommand {
+    /// Shows what applications were told, the oldest first.
+    List {
+        /// Only those of one application.
+        #[arg(long, value_name = "ID")]
+        application: Option<String>,
+        /// Only those after that number.
+        #[arg(long, default_value_t = 0)]
+        after: i64,
+        /// How many at most.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows one.
+    Show {
+        /// Its number in the list.
+        id: i64,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tells it again, for another day, whatever became of it.
+    Retry {
+        /// Its number in the list.
+        id: i64,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum FormArgument {
+    /// An OpenID Connect back-channel logout token.
+    LogoutToken,
+    /// A webhook signed by the Standard Webhooks scheme.
+    Webhook,
+    /// A CAEP session-revoked event.
+    Caep,
+    /// None: it reads its feed.
+    Pull,
+}
+
+impl From<FormArgument> for Form {
+    fn from(form: FormArgument) -> Self {
+        match form {
+            FormArgument::LogoutToken => Self::LogoutToken,
+            FormArgument::Webhook => Self::Webhook,
+            FormArgument::Caep => Self::Caep,
+            FormArgument::Pull => Self::Pull,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum TokenTypeArgument {
+    #[value(name = "logout+jwt")]
+    LogoutJwt,
+    #[value(name = "JWT")]
+    Jwt,
+}
+
+impl From<TokenTypeArgument> for TokenType {
+    fn from(kind: TokenTypeArgument) -> Self {
+        match kind {
+            TokenTypeArgument::LogoutJwt => Self::LogoutJwt,
+            TokenTypeArgument::Jwt => Self::Jwt,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum SubjectArgument {
+    Pairwise,
+    NameId,
+}
+
+impl From<SubjectArgument> for Subject {
+    fn from(subject: SubjectArgument) -> Self {
+        match subject {
+            SubjectArgument::Pairwise => Self::Pairwise,
+            SubjectArgument::NameId => Self::NameId,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -231,6 +418,7 @@ impl From<KindArgument> for KeyKind {
 pub(super) enum PurposeArgument {
     Signing,
     Encryption,
+    Tokens,
 }
 
 impl From<PurposeArgument> for Purpose {
@@ -238,6 +426,7 @@ impl From<PurposeArgument> for Purpose {
         match purpose {
             PurposeArgument::Encryption => Self::Encryption,
             PurposeArgument::Signing => Self::Signing,
+            PurposeArgument::Tokens => Self::Tokens,
         }
     }
 }

@@ -24,6 +24,12 @@ pub enum CliError {
     /// The application cannot be put together.
     #[error(transparent)]
     App(#[from] AppError),
+    /// An application that is told of the end of sessions.
+    #[error(transparent)]
+    Application(#[from] crate::app::applications::ApplicationError),
+    /// What an application was told.
+    #[error(transparent)]
+    Delivery(#[from] crate::app::deliveries::DeliveryFault),
     /// The listener.
     #[error("listen = \"{address}\": {source}")]
     Bind {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::arguments::KeysCommand;
 use super::tools::Tools;
 use super::{CliError, output};
-use crate::keys::{self, Owner, Purpose};
+use crate::keys::{self, Owner, Purpose, TokenKeys};
 use crate::store::secrets;
 
 pub(super) async fn run(tools: &Tools, command: KeysCommand) -> Result<(), CliError> {
@@ -94,7 +94,7 @@ async fn list(tools: &Tools, json: bool) -> Result<(), CliError> {
 struct Known {
     purpose: &'static str,
     kind: String,
-    /// Whether the database names it as the one that signs.
+    /// Whether it signs: for SAML, the one that the database names.
     active: bool,
     not_after: chrono::DateTime<chrono::Utc>,
     fingerprint: String,
@@ -110,17 +110,24 @@ fn known(tools: &Tools, recorded: Option<&str>) -> Result<Vec<Known>, CliError> 
         (Purpose::Encryption, &saml.encryption),
         (Purpose::Encryption, &saml.previous_encryption),
         (Purpose::Encryption, &saml.next_encryption),
+        (Purpose::Tokens, &tools.settings.tokens.signing),
     ] {
         if let Some(configured) = configured {
             files.push(keys::describe(purpose, configured)?);
         }
     }
+    let tokens = TokenKeys::open(&tools.settings)?;
+    let token = tokens.active(tools.clock.now()).map(|(pair, _)| pair.fingerprint.as_str());
     let mut known: Vec<Known> = files
         .into_iter()
         .map(|file| Known {
             purpose: file.purpose.name(),
             kind: file.kind,
-            active: file.purpose == Purpose::Signing && recorded == Some(&file.fingerprint),
+            active: match file.purpose {
+                Purpose::Signing => recorded == Some(&file.fingerprint),
+                Purpose::Tokens => token == Some(&file.fingerprint),
+                Purpose::Encryption => false,
+            },
             not_after: file.not_after,
             fingerprint: file.fingerprint,
             certificate: file.certificate.display().to_string(),

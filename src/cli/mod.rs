@@ -4,7 +4,9 @@
 //! An answer goes to standard output; an error is one line on standard error. Exit codes: 0 done,
 //! 1 failed, 2 not understood.
 
+mod application;
 mod arguments;
+mod delivery;
 mod demo;
 mod error;
 mod idp;
@@ -61,6 +63,8 @@ fn run_command(arguments: Arguments) -> Result<(), CliError> {
             Command::Inspect { message, metadata, at } => {
                 inspect::run(&tools, &message, metadata.as_deref(), at).await
             }
+            Command::Application { command } => application::run(&tools, command).await,
+            Command::Delivery { command } => delivery::run(&tools, command).await,
             Command::Session { command } => session::run(&tools, command).await,
             Command::Logout { command } => logout::run(&tools, command).await,
         }

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::tools::Tools;
 use super::{CliError, idp, output};
 use crate::app::idps::{self, ImportOptions, Source};
-use crate::app::{App, worker};
+use crate::app::{App, notify, worker};
 use crate::database::Database;
 use crate::web;
 
@@ -47,11 +47,13 @@ pub(super) async fn until(
 ) -> Result<(), CliError> {
     let tasks = TaskTracker::new();
     tasks.spawn(worker::run(app.clone(), stop.clone()));
+    tasks.spawn(notify::run(app.clone(), stop.clone()));
     web::serve(listener, app.clone(), stop.clone()).await;
     // Also when the listener ended by itself.
     stop.cancel();
     tasks.close();
-    if tokio::time::timeout(GRACE, tasks.wait()).await.is_err() {
+    let settled = async { tokio::join!(tasks.wait(), app.settled()) };
+    if tokio::time::timeout(GRACE, settled).await.is_err() {
         tracing::warn!(
             "background work was cut off at the stop; another node or the next start goes on with it"
         );

@@ -81,15 +81,17 @@ impl Tools {
         Ok(App::new(self.settings.clone(), pool, keys, self.clock.clone(), self.entropy.clone()).await?)
     }
 
-    /// Runs `work` with the application, and writes down what it left to be audited.
+    /// Runs `work` with the application, and writes down what it left to be audited, done or not.
     pub(super) async fn with_app<T>(
         &self,
         work: impl AsyncFnOnce(&App) -> Result<T, CliError>,
     ) -> Result<T, CliError> {
         self.with_database(async |database| {
             let app = self.app(database).await?;
-            let value = work(&app).await?;
-            app.flush_audit().await?;
+            let worked = work(&app).await;
+            let written = app.flush_audit().await;
+            let value = worked?;
+            written?;
             Ok(value)
         })
         .await

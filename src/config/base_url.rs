@@ -10,6 +10,7 @@ pub struct BaseUrl {
     origin: String,
     host: String,
     https: bool,
+    loopback: bool,
 }
 
 impl BaseUrl {
@@ -19,7 +20,12 @@ impl BaseUrl {
     /// The default, for trying things out: `http://127.0.0.1:8080`.
     #[must_use]
     pub fn loopback() -> Self {
-        Self { origin: String::from("http://127.0.0.1:8080"), host: String::from("127.0.0.1"), https: false }
+        Self {
+            origin: String::from("http://127.0.0.1:8080"),
+            host: String::from("127.0.0.1"),
+            https: false,
+            loopback: true,
+        }
     }
 
     /// Reads a base URL; `None` when it is not one.
@@ -45,7 +51,7 @@ impl BaseUrl {
         if !bare || !(https || loopback) {
             return None;
         }
-        Some(Self { origin: url.origin().ascii_serialization(), host: host.to_string(), https })
+        Some(Self { origin: url.origin().ascii_serialization(), host: host.to_string(), https, loopback })
     }
 
     /// The URL of one of our paths, which starts with `/`.
@@ -64,6 +70,12 @@ impl BaseUrl {
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// Whether it is a loopback address: we are being tried out, on this machine.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        self.loopback
     }
 
     /// Whether browsers reach us over TLS, whoever terminates it.

@@ -43,12 +43,20 @@ pub struct Settings {
     /// Origins besides our own to which `return_to` may lead (SSO-25), as
     /// `scheme://host[:port]`.
     pub return_origins: Vec<String>,
+    /// The domain whose hosts all get the session cookie; none: only our own host.
+    pub cookie_domain: Option<String>,
     /// The directory with metadata of identity providers that is read at the start.
     pub metadata_dir: PathBuf,
     /// Life of local sessions.
     pub session: SessionSettings,
+    /// How long ended sessions stand in the feed.
+    pub feed_retention: TimeDelta,
     /// Our side of SAML.
     pub saml: SamlSettings,
+    /// The keys that sign what applications are told.
+    pub tokens: TokenSettings,
+    /// Networks beside the public ones into which notifications may go.
+    pub outbound_allow: Vec<IpNet>,
     /// What a second engine's word on XML signatures counts.
     pub second_opinion: SecondOpinion,
     /// Who runs this service, for our metadata.
@@ -97,6 +105,17 @@ pub struct SamlSettings {
     pub next_encryption: Option<KeyFiles>,
     /// Whether the encryption certificate is published, so that identity providers encrypt.
     pub offer_encryption: bool,
+}
+
+/// The keys that sign what applications are told.
+#[derive(Clone, Debug)]
+pub struct TokenSettings {
+    /// The key pair that signs: RSA. `None`: the newest under `data_dir`, if there is one.
+    pub signing: Option<KeyFiles>,
+    /// The certificate of the one to come, published ahead of its use.
+    pub next_certificate: Option<PathBuf>,
+    /// The certificate of the one before, published until nothing that it signed is alive.
+    pub previous_certificate: Option<PathBuf>,
 }
 
 /// What it counts if the second engine does not confirm a message that our own verifier accepts.
@@ -228,9 +247,19 @@ impl Settings {
                 .unwrap_or(10),
             trusted_proxies: layers.list("trusted_proxies", parse::NETWORK, parse::network)?,
             return_origins: layers.list("return_origins", parse::ORIGIN, parse::origin)?,
+            cookie_domain: cookie_domain(&layers, &base_url)?,
             metadata_dir: layers.path("metadata_dir")?.unwrap_or_else(|| layers.beside_file("metadata")),
             session: session(&layers)?,
+            feed_retention: layers
+                .parsed("feed.retention", parse::RETENTION, parse::retention)?
+                .unwrap_or_else(|| TimeDelta::days(7)),
             saml: saml(&layers, &base_url)?,
+            tokens: TokenSettings {
+                signing: key_files(&layers, "tokens.signing_key", "tokens.signing_certificate")?,
+                next_certificate: layers.path("tokens.next_certificate")?,
+                previous_certificate: layers.path("tokens.previous_certificate")?,
+            },
+            outbound_allow: layers.list("outbound.allow", parse::NETWORK, parse::network)?,
             second_opinion: second_opinion(&layers)?,
             organization: organization(&layers)?,
             technical_contact: layers.parsed(
@@ -260,7 +289,7 @@ impl Settings {
         !self.base_url.is_https()
     }
 
-    /// Whether cookies carry `Secure` and the `__Host-` prefix.
+    /// Whether cookies carry `Secure` and a prefix that says so.
     #[must_use]
     pub fn cookies_secure(&self) -> bool {
         self.base_url.is_https()
@@ -295,6 +324,17 @@ fn data_dir(layers: &Layers, machine: &Machine) -> Result<PathBuf, ConfigError> 
         None if machine.root => PathBuf::from("/var/lib/signoff"),
         None => machine.directory.join("data"),
     })
+}
+
+/// The cookie goes to every host below the domain, so the domain has to be ours, and a cookie that
+/// many hosts see has to be `Secure`. A name without a dot would be a whole top-level domain.
+fn cookie_domain(layers: &Layers, base_url: &BaseUrl) -> Result<Option<String>, ConfigError> {
+    const EXPECTED: &str =
+        "the domain of base_url's host or one above it, such as example.com, and base_url to be https";
+    let Some(domain) = layers.parsed("cookie_domain", EXPECTED, parse::domain)? else { return Ok(None) };
+    let above =
+        base_url.host().strip_suffix(&domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    if above && base_url.is_https() { Ok(Some(domain)) } else { Err(layers.wrong("cookie_domain", EXPECTED)) }
 }
 
 fn session(layers: &Layers) -> Result<SessionSettings, ConfigError> {
@@ -405,11 +445,13 @@ const SETTINGS: &[Setting] = &[
     Setting::plain("database_connections"),
     Setting::plain("trusted_proxies"),
     Setting::plain("return_origins"),
+    Setting::plain("cookie_domain"),
     Setting::plain("metadata_dir"),
     Setting::plain("second_opinion"),
     Setting::plain("session.idle"),
     Setting::plain("session.max"),
     Setting::plain("session.remember"),
+    Setting::plain("feed.retention"),
     Setting::plain("saml.entity_id"),
     Setting::plain("saml.skew"),
     Setting::plain("saml.max_age"),
@@ -424,6 +466,11 @@ const SETTINGS: &[Setting] = &[
     Setting::plain("saml.next_encryption_key"),
     Setting::plain("saml.next_encryption_certificate"),
     Setting::plain("saml.offer_encryption"),
+    Setting::plain("tokens.signing_key"),
+    Setting::plain("tokens.signing_certificate"),
+    Setting::plain("tokens.next_certificate"),
+    Setting::plain("tokens.previous_certificate"),
+    Setting::plain("outbound.allow"),
     Setting::plain("organization.name"),
     Setting::plain("organization.url"),
     Setting::plain("organization.technical_contact"),

@@ -68,6 +68,26 @@ pub(super) fn duration(text: &str) -> Option<TimeDelta> {
     (1..=3650 * 86_400).contains(&seconds).then(|| TimeDelta::seconds(seconds))
 }
 
+pub(super) const RETENTION: &str = "a duration of at least 24h, such as 7d";
+
+/// A consumer that was away for a day misses nothing.
+pub(super) fn retention(text: &str) -> Option<TimeDelta> {
+    duration(text).filter(|retention| *retention >= TimeDelta::hours(24))
+}
+
+/// A domain of two labels or more, in lower case; a dot in front, as old cookies have it, is dropped.
+pub(super) fn domain(text: &str) -> Option<String> {
+    let text = text.strip_prefix('.').unwrap_or(text).to_ascii_lowercase();
+    let label = |label: &str| {
+        let plain = label.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-');
+        plain && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    let (_, last) = text.rsplit_once('.')?;
+    // An address is no domain, in whatever spelling.
+    let named = last.bytes().next().is_some_and(|octet| octet.is_ascii_alphabetic());
+    (named && text.len() <= 253 && text.split('.').all(label)).then_some(text)
+}
+
 pub(super) const SKEW: &str = "a duration from 3m to 5m";
 
 /// VAL-16: no less, or honest clocks fail; no more, or stale messages pass.
@@ -198,6 +218,30 @@ mod tests {
             "null",
         ] {
             assert_eq!(origin(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_domain_has_two_labels_and_is_no_address() {
+        assert_eq!(domain("example.com").as_deref(), Some("example.com"));
+        assert_eq!(domain(".SSO.Example.com").as_deref(), Some("sso.example.com"));
+        for text in [
+            "",
+            ".",
+            "com",
+            "localhost",
+            "10.0.0.1",
+            "0x7f.1",
+            "[::1]",
+            "example.com.",
+            "-a.example.com",
+            "a..com",
+            "example.com; Secure",
+            "exämple.com",
+            "*.example.com",
+            "https://example.com",
+        ] {
+            assert_eq!(domain(text), None, "{text}");
         }
     }
 

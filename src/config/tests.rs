@@ -258,3 +258,35 @@ fn the_example_file_is_valid_and_names_every_setting() {
         assert!(uncommented.lines().any(|l| l.starts_with(&line)), "{}", setting.key);
     }
 }
+
+#[test]
+fn sso_24_a_cookie_domain_is_ours_and_over_tls() {
+    let place = |base: &str, domain: &str| {
+        Place::new().variable("SIGNOFF_BASE_URL", base).variable("SIGNOFF_COOKIE_DOMAIN", domain)
+    };
+    let settings = place("https://sso.example.com", "example.com").load().unwrap();
+    assert_eq!(settings.cookie_domain.as_deref(), Some("example.com"));
+    let settings = place("https://sso.example.com:8443", ".sso.example.com").load().unwrap();
+    assert_eq!(settings.cookie_domain.as_deref(), Some("sso.example.com"));
+    for (base, domain) in [
+        ("https://sso.example.com", "com"),
+        ("https://sso.example.com", "other.com"),
+        ("https://sso.example.com", "ample.com"),
+        ("https://sso.example.com", "a.sso.example.com"),
+        ("https://10.0.0.1", "0.0.1"),
+        ("http://localhost:8080", "localhost"),
+        ("http://127.0.0.1:8080", "example.com"),
+    ] {
+        let line = place(base, domain).refusal();
+        assert!(line.contains("cookie_domain"), "{base} {domain}: {line}");
+    }
+}
+
+#[test]
+fn the_feed_is_kept_for_a_day_at_least() {
+    assert_eq!(Place::new().load().unwrap().feed_retention, TimeDelta::days(7));
+    let place = Place::with_file("[feed]\nretention = \"30d\"");
+    assert_eq!(place.load().unwrap().feed_retention, TimeDelta::days(30));
+    let line = Place::with_file("[feed]\nretention = \"23h\"").refusal();
+    assert!(line.contains("feed.retention"), "{line}");
+}

@@ -1,4 +1,4 @@
-//! The directory of generated key pairs: `{signing,encryption}-<kind>-<time>.{key,crt}`.
+//! The directory of generated key pairs: `{signing,encryption,tokens}-<kind>-<time>.{key,crt}`.
 
 use std::fs::{DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -102,8 +102,9 @@ fn read_name(path: &Path) -> Option<(Purpose, String)> {
     }
     let stem = path.file_stem()?.to_str()?;
     let (purpose, rest) = stem.split_once('-')?;
-    let purpose =
-        [Purpose::Encryption, Purpose::Signing].into_iter().find(|known| known.name() == purpose)?;
+    let purpose = [Purpose::Encryption, Purpose::Signing, Purpose::Tokens]
+        .into_iter()
+        .find(|known| known.name() == purpose)?;
     let (_, time) = rest.rsplit_once('-')?;
     let is_time = time.len() == 14 && time.bytes().all(|octet| octet.is_ascii_digit());
     is_time.then(|| (purpose, time.to_owned()))

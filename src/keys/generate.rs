@@ -71,11 +71,11 @@ pub fn generate(
         key: owner.directory.join(format!("{stem}.key")),
         certificate: owner.directory.join(format!("{stem}.crt")),
     };
-    if purpose == Purpose::Encryption && kind == KeyKind::P256 {
+    if purpose != Purpose::Signing && kind == KeyKind::P256 {
         return Err(KeyError::Weak {
             path: files.key,
             found: String::from("a curve"),
-            expected: "RSA for encryption",
+            expected: if purpose == Purpose::Tokens { "RSA for tokens" } else { "RSA for encryption" },
         });
     }
     if files.certificate.exists() {
@@ -125,7 +125,7 @@ fn self_signed(
     usage.critical();
     match purpose {
         Purpose::Encryption => usage.key_encipherment(),
-        Purpose::Signing => usage.digital_signature(),
+        Purpose::Signing | Purpose::Tokens => usage.digital_signature(),
     };
 
     let mut builder = X509Builder::new()?;

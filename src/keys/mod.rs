@@ -3,6 +3,7 @@
 mod files;
 mod generate;
 mod pair;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,7 @@ use thiserror::Error;
 pub use files::{KeyFile, describe, list};
 pub use generate::{KeyKind, Owner, generate};
 pub use pair::{EncryptionKey, SigningKey, certificate, fingerprint};
+pub use tokens::{Jwk, TokenKeys, TokenPair};
 
 use crate::config::{KeyFiles, Settings};
 use crate::entropy::{Entropy, EntropyError};
@@ -27,6 +29,8 @@ pub struct KeyRing {
     pub next_certificate: Option<X509>,
     /// What identity providers encrypt to. The first is the one that is published; all decrypt.
     pub encryption: Vec<EncryptionKey>,
+    /// Sign what applications are told.
+    pub tokens: TokenKeys,
 }
 
 /// What a key pair is for.
@@ -34,8 +38,10 @@ pub struct KeyRing {
 pub enum Purpose {
     /// Others encrypt to it.
     Encryption,
-    /// It signs what we send.
+    /// It signs what we send to identity providers.
     Signing,
+    /// It signs what we tell applications.
+    Tokens,
 }
 
 impl Purpose {
@@ -45,6 +51,7 @@ impl Purpose {
         match self {
             Self::Encryption => "encryption",
             Self::Signing => "signing",
+            Self::Tokens => "tokens",
         }
     }
 }
@@ -105,6 +112,9 @@ pub enum KeyError {
         /// Where it was looked for.
         directory: PathBuf,
     },
+    /// One key for SAML and for tokens: what it signs for one could be shown to the other.
+    #[error("the key {0} signs SAML already: expected another one for tokens")]
+    Shared(String),
     /// The file does not hold what it should.
     #[error("{path}: expected {expected}")]
     Unreadable {
@@ -132,7 +142,7 @@ impl KeyRing {
     /// *configured* key is the recorded one is left to the readiness check.
     ///
     /// If there are none at all and `generate_missing`, a pair for signing (RSA 2048) and
-    /// one for encryption (RSA 3072) are generated.
+    /// one for encryption (RSA 3072) are generated; and one for tokens (RSA 2048), if there is none.
     ///
     /// # Errors
     /// [`KeyError`]: a key that is missing, does not fit its certificate, is too weak, or
@@ -162,7 +172,14 @@ impl KeyRing {
         };
         let encryption = encryption(settings, &directory)?;
         let encryption = encryption.iter().map(EncryptionKey::load).collect::<Result<_, _>>()?;
-        Ok(Self { signing, next_certificate, encryption })
+        if generate_missing && settings.tokens.signing.is_none() {
+            generate_tokens(settings, &directory, now, entropy)?;
+        }
+        let tokens = TokenKeys::open(settings)?;
+        if tokens.contains(&signing) {
+            return Err(KeyError::Shared(signing.fingerprint().to_owned()));
+        }
+        Ok(Self { signing, next_certificate, encryption, tokens })
     }
 }
 
@@ -199,6 +216,21 @@ fn generate_both(
         generate(KeyKind::Rsa3072, Purpose::Encryption, &owner, now, entropy)?;
     }
     generate(KeyKind::Rsa2048, Purpose::Signing, &owner, now, entropy)?;
+    Ok(())
+}
+
+/// Makes the first pair for tokens, once.
+fn generate_tokens(
+    settings: &Settings,
+    directory: &Path,
+    now: DateTime<Utc>,
+    entropy: &Entropy,
+) -> Result<(), KeyError> {
+    let _lock = files::lock(directory)?;
+    if files::newest(directory, Purpose::Tokens)?.is_none() {
+        let owner = Owner { directory: directory.to_path_buf(), host: settings.base_url.host().to_owned() };
+        generate(KeyKind::Rsa2048, Purpose::Tokens, &owner, now, entropy)?;
+    }
     Ok(())
 }
 

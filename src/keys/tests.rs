@@ -58,7 +58,7 @@ fn md_05_a_generated_pair_fits_and_is_private() {
         let mode = std::fs::metadata(&files.key).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         match purpose {
-            Purpose::Signing => drop(SigningKey::load(&files).unwrap()),
+            Purpose::Signing | Purpose::Tokens => drop(SigningKey::load(&files).unwrap()),
             Purpose::Encryption => drop(EncryptionKey::load(&files).unwrap()),
         }
         let listed = list(&certs).unwrap();

@@ -1,5 +1,6 @@
 //! What answers mean, one by one and together.
 
+use crate::logout::hearing::Hearing;
 use crate::logout::step::LegState;
 use crate::saml::status::{SecondLevel, Status, TopLevel};
 
@@ -53,6 +54,17 @@ impl Outcome {
             _ => Self::Incomplete,
         })
     }
+
+    /// Adds the applications that count. One that reads its feed cannot say that it has heard, so it
+    /// is not among them.
+    #[must_use]
+    pub fn and(self, counted: impl IntoIterator<Item = Hearing>) -> Self {
+        counted.into_iter().fold(self, |sum, hearing| match (sum, hearing) {
+            (Self::Pending, _) | (_, Hearing::Waiting) => Self::Pending,
+            (sum, Hearing::Heard) => sum,
+            (_, Hearing::Never | Hearing::ReadsItself) => Self::Incomplete,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -87,5 +99,17 @@ mod tests {
             assert_eq!(Outcome::of([other, Confirmed]), Outcome::Incomplete, "{other:?}");
         }
         assert_eq!(Outcome::of([NoEndpoint, Asked, Confirmed]), Outcome::Pending);
+    }
+
+    #[test]
+    fn an_application_that_counts_has_to_have_heard() {
+        use LegState::{Asked, Confirmed};
+        let complete = Outcome::of([Confirmed]);
+        assert_eq!(complete.and([]), Outcome::Complete);
+        assert_eq!(complete.and([Hearing::Heard, Hearing::Heard]), Outcome::Complete);
+        assert_eq!(complete.and([Hearing::Heard, Hearing::Waiting]), Outcome::Pending);
+        assert_eq!(complete.and([Hearing::Never, Hearing::Heard]), Outcome::Incomplete);
+        assert_eq!(complete.and([Hearing::ReadsItself]), Outcome::Incomplete);
+        assert_eq!(Outcome::of([Asked]).and([Hearing::Heard]), Outcome::Pending);
     }
 }

@@ -1,4 +1,8 @@
-//! Telling identity providers without a browser: [`retry`] says when, [`deliver`] does it.
+//! Telling others without a browser. Identity providers: [`deliver`]. Applications: [`forms`] says what
+//! is sent, [`guard`] where to, [`notify`] sends it. [`retry`] says when to try again.
 
 pub mod deliver;
+pub mod forms;
+pub mod guard;
+pub mod notify;
 pub mod retry;

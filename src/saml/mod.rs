@@ -32,8 +32,14 @@ pub mod xml;
 #[cfg(test)]
 mod inspect_tests;
 #[cfg(test)]
+mod open_answer_tests;
+#[cfg(test)]
 mod open_tests;
 #[cfg(test)]
 mod schema_tests;
 #[cfg(test)]
+mod sign_in_tests;
+#[cfg(test)]
 pub(crate) mod test_keys;
+#[cfg(test)]
+pub(crate) mod test_messages;

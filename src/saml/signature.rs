@@ -7,6 +7,8 @@
 
 mod detached;
 mod shape;
+#[cfg(test)]
+mod tests;
 
 use bergshamra::c14n::{C14nMode, canonicalize_doc};
 use bergshamra::dsig::verify::verify_all_document_with_source;

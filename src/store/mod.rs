@@ -3,14 +3,18 @@
 //! The caller owns the transaction, and every instant is a parameter. Locks are taken in one order
 //! everywhere: principals by id, then sessions by id, then a logout.
 
+pub mod applications;
 pub mod assertions;
 pub mod audit;
 pub mod bars;
+pub mod feed;
 pub mod identity_providers;
 pub mod legs;
 pub mod logouts;
+pub mod notifications;
 pub mod open_requests;
 pub mod outbox;
+pub mod participations;
 pub mod principals;
 pub mod receive_logout;
 pub mod retention;
@@ -84,4 +88,12 @@ row_id! {
 row_id! {
     /// The id of a `logout` row.
     LogoutId
+}
+row_id! {
+    /// The id of an `application` row.
+    ApplicationId
+}
+row_id! {
+    /// The id of a `notification` row.
+    NotificationId
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::saml::names::{MessageId, PrincipalKey, SessionIndex};
-use crate::store::{IdpId, StoreError};
+use crate::store::{IdpId, LogoutId, StoreError};
 
 /// A LogoutRequest, proved authentic, with all that the statement needs to act on it.
 #[derive(Debug, Clone)]
@@ -56,15 +56,24 @@ pub enum Verdict {
     Executed {
         /// Which of the rows.
         row: ExecutedRow,
-        /// What to answer.
-        status: RecordedStatus,
+        /// What to answer; none while an application that counts has not heard (row e).
+        status: Option<RecordedStatus>,
         /// How many sessions it ended.
         sessions: i32,
         /// How many LogoutRequests to others it put into the outbox.
         queued: i32,
+        /// Its row.
+        logout: LogoutId,
+        /// How many applications are to be told.
+        told: i32,
     },
-    /// The same message again; what was answered to it the first time.
-    Duplicate(RecordedStatus),
+    /// The same message again.
+    Duplicate {
+        /// The row of the first.
+        logout: LogoutId,
+        /// What was answered the first time; none if that is not decided yet.
+        status: Option<RecordedStatus>,
+    },
     /// Another message with an ID used before (row j).
     Conflict,
     /// The identity provider has changed since its keys were read: nothing was done.
@@ -91,6 +100,21 @@ pub enum RecordedStatus {
     Success,
     /// `Requester/UnknownPrincipal`.
     UnknownPrincipal,
+    /// `Responder/PartialLogout`: the sessions are over, but an application that counts has not heard.
+    PartialLogout,
+}
+
+impl RecordedStatus {
+    /// The status that is recorded by that word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "Success" => Some(Self::Success),
+            "UnknownPrincipal" => Some(Self::UnknownPrincipal),
+            "PartialLogout" => Some(Self::PartialLogout),
+            _ => None,
+        }
+    }
 }
 
 /// Executes a LogoutRequest: one round trip, one commit. Safe to repeat: the second time it is a
@@ -101,7 +125,8 @@ pub enum RecordedStatus {
 pub async fn receive(conn: &mut PgConnection, received: &Received<'_>) -> Result<Verdict, StoreError> {
     let indexes: Vec<String> = received.session_indexes.iter().map(ToString::to_string).collect();
     let row = sqlx::query!(
-        r#"select outcome as "outcome!", status, ended as "ended!", queued as "queued!"
+        r#"select outcome as "outcome!", status, ended as "ended!", queued as "queued!",
+                  logout_row as "logout: LogoutId", told as "told!"
              from receive_logout($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)"#,
         received.now,
         received.idp.0,
@@ -126,20 +151,27 @@ pub async fn receive(conn: &mut PgConnection, received: &Received<'_>) -> Result
     .fetch_one(conn)
     .await?;
     let corrupt = |column| StoreError::Corrupt { table: "receive_logout", column, row: received.idp.0 };
-    let status = || match row.status.as_deref() {
-        Some("Success") => Ok(RecordedStatus::Success),
-        Some("UnknownPrincipal") => Ok(RecordedStatus::UnknownPrincipal),
-        _ => Err(corrupt("status")),
+    let status = match row.status.as_deref() {
+        None => None,
+        Some(text) => Some(RecordedStatus::parse(text).ok_or_else(|| corrupt("status"))?),
     };
+    let logout = || row.logout.ok_or_else(|| corrupt("logout_row"));
     let executed = match row.outcome.as_str() {
         "ended" => ExecutedRow::Ended,
         "already" => ExecutedRow::Already,
         "unseen_index" => ExecutedRow::UnseenIndex,
         "unknown" => ExecutedRow::Unknown,
-        "duplicate" => return Ok(Verdict::Duplicate(status()?)),
+        "duplicate" => return Ok(Verdict::Duplicate { logout: logout()?, status }),
         "conflict" => return Ok(Verdict::Conflict),
         "stale" => return Ok(Verdict::Stale),
         _ => return Err(corrupt("outcome")),
     };
-    Ok(Verdict::Executed { row: executed, status: status()?, sessions: row.ended, queued: row.queued })
+    Ok(Verdict::Executed {
+        row: executed,
+        status,
+        sessions: row.ended,
+        queued: row.queued,
+        logout: logout()?,
+        told: row.told,
+    })
 }

@@ -317,6 +317,30 @@ pub async fn touch(conn: &mut PgConnection, id: SessionId, alive: Alive) -> Resu
     Ok(())
 }
 
+/// Which of these sessions are over, or forgotten.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn over(
+    conn: &mut PgConnection,
+    asked: &[SessionId],
+    alive: Alive,
+) -> Result<Vec<SessionId>, StoreError> {
+    let asked: Vec<i64> = asked.iter().map(|session| session.0).collect();
+    let over = sqlx::query_scalar!(
+        r#"select asked.id as "id!: SessionId"
+             from unnest($1::bigint[]) as asked (id)
+             left join session s on s.id = asked.id
+            where s.id is null or s.ended_at is not null or s.expires_at <= $2 or s.last_seen_at <= $3"#,
+        &asked,
+        alive.now,
+        alive.idle_since
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(over)
+}
+
 /// Writes down what the clock has ended, a batch at a time; says how many. Sessions that somebody
 /// works on are left for the next round.
 ///

@@ -26,6 +26,7 @@ mod session;
 mod slo;
 mod telemetry;
 mod visitor;
+mod well_known;
 
 use axum::Router;
 use axum::extract::State;
@@ -74,6 +75,8 @@ fn showing() -> Router<App> {
         .route(routes::HOME, get(home::show))
         .route(routes::METADATA, get(metadata::ours))
         .route(routes::SESSION, get(session::show))
+        .route(routes::DISCOVERY, get(well_known::discovery))
+        .route(routes::KEY_SET, get(well_known::key_set))
         .route(routes::HEALTH, get(health::alive))
         .route(routes::READY, get(health::ready))
         .route(assets::stylesheet_path(), get(assets::stylesheet))

@@ -18,6 +18,10 @@ pub const SESSION: &str = "/session";
 pub const LOGOUT: &str = "/logout";
 /// What became of a logout.
 pub const LOGOUT_RESULT: &str = "/logout/{handle}";
+/// Who signs the tokens that applications are told by (OpenID Connect Discovery).
+pub const DISCOVERY: &str = "/.well-known/openid-configuration";
+/// The keys that sign them (RFC 7517).
+pub const KEY_SET: &str = "/.well-known/jwks.json";
 /// Whether the process runs.
 pub const HEALTH: &str = "/healthz";
 /// Whether this node can do its work.

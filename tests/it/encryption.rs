@@ -20,11 +20,11 @@ use crate::support::story::{INDEX, Scene, Via};
 use crate::support::xml::{DS, Element, MD, SAML};
 
 /// What identity providers encrypt to: the present key, and the one before it.
-static PRESENT: LazyLock<Key> = LazyLock::new(|| Key::rsa(2048));
-static PREVIOUS: LazyLock<Key> = LazyLock::new(|| Key::rsa(2048));
+pub static PRESENT: LazyLock<Key> = LazyLock::new(|| Key::rsa(2048));
+pub static PREVIOUS: LazyLock<Key> = LazyLock::new(|| Key::rsa(2048));
 
 /// The service with both keys.
-async fn start(more: &[(&str, &str)]) -> TestApp {
+pub async fn start(more: &[(&str, &str)]) -> TestApp {
     let directory = tempfile::Builder::new().prefix("signoff-encryption").tempdir().unwrap();
     let pem = |name: &str, octets: Vec<u8>| write_pem(directory.path(), name, &octets).display().to_string();
     let files = [

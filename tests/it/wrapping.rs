@@ -10,16 +10,16 @@ use crate::support::xml::Element;
 const SIGNATURE_END: &str = "</ds:Signature>";
 
 /// A signed element taken apart.
-struct Donor {
-    whole: String,
-    signature: String,
+pub struct Donor {
+    pub whole: String,
+    pub signature: String,
     /// The element without its signature, as it was signed.
-    bare: String,
+    pub bare: String,
     name: &'static str,
 }
 
 impl Donor {
-    fn new(whole: String, name: &'static str) -> Self {
+    pub fn new(whole: String, name: &'static str) -> Self {
         let start = whole.find("<ds:Signature ").unwrap();
         let end = whole.find(SIGNATURE_END).unwrap() + SIGNATURE_END.len();
         let signature = whole[start..end].to_owned();
@@ -45,13 +45,13 @@ fn extensions(inside: &str) -> String {
     format!("<samlp:Extensions>{inside}</samlp:Extensions>")
 }
 
-fn object(signature: &str, inside: &str) -> String {
+pub fn object(signature: &str, inside: &str) -> String {
     signature.replace(SIGNATURE_END, &format!("<ds:Object>{inside}</ds:Object>{SIGNATURE_END}"))
 }
 
 /// The shapes for a message that is itself signed: `evil` is the forged message without a
 /// signature, with an ID of its own; `twin` the same with the ID of the genuine one.
-fn message_shapes(donor: &Donor, evil: &str, twin: &str) -> Vec<(&'static str, String)> {
+pub fn message_shapes(donor: &Donor, evil: &str, twin: &str) -> Vec<(&'static str, String)> {
     let Donor { whole, signature, bare, .. } = donor;
     let at_end = |element: &str, inside: &str| {
         let end = donor.end();

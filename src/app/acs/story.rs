@@ -73,6 +73,8 @@ impl Story<'_> {
         let token = self.sign_in(&mut tx, principal, recorded).await?;
         audit::add(&mut tx, &self.accepted()).await?;
         tx.commit().await?;
+        // It may have been put in the place of another session.
+        self.app.session_ended();
         tracing::info!(idp = idp.slug, message.id = %sign_in.assertion_id, "somebody signed in");
         Ok(Opened::Session(SignedIn { session: token, to: self.target(authn.as_ref()) }))
     }

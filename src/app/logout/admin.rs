@@ -50,6 +50,7 @@ async fn try_end_by_admin(app: &App, session_id: &str) -> Result<EndedByAdmin, F
     let new = NewLogout { handle: &handle, trigger: Trigger::Admin, return_to: None };
     let begun = begin(app, &mut tx, &snapshot, &session, new, false).await?;
     tx.commit().await?;
+    app.session_ended();
     tracing::info!(logout.id = begun.id.0, session = session_id, "an administrator ended a session");
     Ok(EndedByAdmin::Ended(begun.id))
 }

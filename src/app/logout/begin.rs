@@ -11,7 +11,7 @@ use crate::logout::plan::{Reach, Trigger};
 use crate::logout::step::{Leg, LegState, Logout, RESUME_WITHIN};
 use crate::store::logouts::{self, NewLogout};
 use crate::store::sessions::{self, Session};
-use crate::store::{LogoutId, audit, legs as stored, outbox, principals};
+use crate::store::{LogoutId, audit, legs as stored, notifications, outbox, principals};
 
 /// Locks the principals of a session, then the session; none if it is over.
 pub(super) async fn lock_alive(
@@ -31,8 +31,10 @@ pub(super) struct Begun {
     pub(super) next: Move,
     /// Whether somebody has to be told over SOAP.
     pub(super) queued: bool,
-    /// Whether there is nobody to tell.
+    /// Whether no identity provider has to be told.
     pub(super) alone: bool,
+    /// Whether an application that counts has to be told.
+    pub(super) counted: bool,
 }
 
 /// Ends a locked session and begins the logout, with a leg for everything on which it rests.
@@ -66,7 +68,8 @@ pub(super) async fn begin(
     let affair = Affair::begun(conn, id).await?;
     let next = app.save(conn, &affair, step, now).await?;
     audit::add(conn, &entry(new.trigger, now)).await?;
-    Ok(Begun { id, next, queued, alone })
+    let counted = notifications::unheard(conn, id, now).await?.waiting > 0;
+    Ok(Begun { id, next, queued, alone, counted })
 }
 
 fn entry(trigger: Trigger, now: DateTime<Utc>) -> audit::Entry {

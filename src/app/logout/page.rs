@@ -1,11 +1,16 @@
 //! The page of a logout: what happened, layer by layer.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::app::{App, Fault, ReturnTarget};
+use crate::logout::hearing::Hearing;
 use crate::logout::step::{LegState, RESUME_WITHIN};
 use crate::store::legs::{self, LegRow};
 use crate::store::logouts;
+use crate::store::notifications::{self, HeardRow};
+
+/// For how long the page looks again whether an application has heard.
+const LOOK_FOR: TimeDelta = TimeDelta::minutes(1);
 
 /// The name of a logout's page: 128 random bits, base64url (SLO-50, house decision). Never logged.
 #[derive(Clone, PartialEq, Eq)]
@@ -65,6 +70,11 @@ pub enum Layer {
         /// Its display name.
         name: String,
     },
+    /// The session in an application.
+    Application {
+        /// Its display name.
+        name: String,
+    },
 }
 
 /// What is known of a layer. Unknown is never success.
@@ -93,6 +103,16 @@ pub enum LayerState {
     NoEndpoint,
     /// Was not asked, because the person wanted to sign out here only.
     NotAsked,
+    /// The application has acknowledged that it was told.
+    Heard,
+    /// The application is being told, and has not acknowledged yet.
+    NotYetHeard,
+    /// The application did not acknowledge for as long as it was told.
+    NeverHeard,
+    /// The application asks us about every request, so it is closed.
+    Gated,
+    /// Nobody tells the application: it looks for itself.
+    LooksItself,
 }
 
 /// Looks a logout up by the name of its page, for a day.
@@ -107,7 +127,11 @@ pub(super) async fn view(app: &App, handle: &LogoutHandle) -> Result<Option<Logo
     if legs.iter().any(|leg| snapshot.by_id(leg.idp).is_none()) {
         snapshot = app.0.registry.renew(&mut conn).await?;
     }
-    let finished = row.finished_at.is_some() || row.deadline.is_none_or(|deadline| deadline <= now);
+    let over = row.finished_at.is_some() || row.deadline.is_none_or(|deadline| deadline <= now);
+    let applications = notifications::of_logout(&mut conn, row.id).await?;
+    // An application that does not come back for hours is not waited for on a page.
+    let telling = now < row.started_at + LOOK_FOR
+        && applications.iter().any(|application| Hearing::of_state(&application.state) == Hearing::Waiting);
     let ours = LayerView { layer: Layer::ThisSite, state: LayerState::Ended };
     let theirs = legs.iter().map(|leg| LayerView {
         layer: Layer::IdentityProvider {
@@ -116,11 +140,23 @@ pub(super) async fn view(app: &App, handle: &LogoutHandle) -> Result<Option<Logo
         state: layer_state(leg, now),
     });
     Ok(Some(LogoutView {
-        layers: std::iter::once(ours).chain(theirs).collect(),
-        finished,
+        layers: std::iter::once(ours).chain(theirs).chain(applications.into_iter().map(told)).collect(),
+        finished: over && !telling,
         return_to: row.return_to.as_deref().and_then(|target| app.return_target(target)),
-        sign_in_again: finished,
+        sign_in_again: over,
     }))
+}
+
+/// What is known of an application.
+fn told(application: HeardRow) -> LayerView {
+    let state = match Hearing::of_state(&application.state) {
+        Hearing::Heard => LayerState::Heard,
+        Hearing::Waiting => LayerState::NotYetHeard,
+        Hearing::Never => LayerState::NeverHeard,
+        Hearing::ReadsItself if application.gated => LayerState::Gated,
+        Hearing::ReadsItself => LayerState::LooksItself,
+    };
+    LayerView { layer: Layer::Application { name: application.name }, state }
 }
 
 /// What is known of a leg now, whether or not a worker has written it down.

@@ -8,7 +8,7 @@ use super::arrival::Arrival;
 use super::{FrontReply, Refused};
 use crate::app::legs::{Affair, Move};
 use crate::app::registry::{KnownIdp, Snapshot};
-use crate::app::{App, Fault};
+use crate::app::{App, Fault, notify};
 use crate::logout::outcome::Answer;
 use crate::logout::step::Event;
 use crate::saml::binding::Received;
@@ -144,7 +144,8 @@ async fn answered(
     {
         return Ok(Answered::Reply(FrontReply::Send(outbound)));
     }
-    Ok(Answered::Reply(match app.destination(&affair.row, legs) {
+    let counted = notify::logout::heard(app, logout).await?;
+    Ok(Answered::Reply(match app.destination(&affair.row, legs, counted) {
         Ok(handle) => FrontReply::Page { handle },
         Err(target) => FrontReply::Return(target),
     }))

@@ -276,6 +276,25 @@ pub enum MetadataError {
     },
 }
 
+impl MetadataError {
+    /// The rule that the document broke, for the audit.
+    #[must_use]
+    pub const fn rule(&self) -> &'static str {
+        match self {
+            Self::TooLarge | Self::Xml(XmlError::TooDeep | XmlError::TooManyAttributes) => "VAL-01",
+            Self::Xml(XmlError::Dtd | XmlError::Entity) => "VAL-02",
+            Self::Xml(XmlError::NotUtf8 | XmlError::NotWellFormed) => "VAL-04",
+            Self::NotMetadata => "MD-14",
+            Self::NoIdp | Self::TwoRoles(_) => "MD-18",
+            Self::EntityId => "MD-01",
+            Self::Twins(_) => "MD-23",
+            Self::Expired { .. } | Self::ValidUntil(_) => "MD-12",
+            Self::NoKey { .. } => "MD-20",
+            Self::Endpoint { .. } => "MD-21",
+        }
+    }
+}
+
 fn listed(problems: &[KeyProblem]) -> String {
     let all: Vec<_> = problems.iter().map(ToString::to_string).collect();
     if all.is_empty() { String::new() } else { format!(": {}", all.join("; ")) }

@@ -1,6 +1,7 @@
 //! What a logout has come to, in words for the person (SLO-51).
 //!
-//! Unknown is never told as done: only a signed Success, or our own database, makes a line good.
+//! Unknown is never told as done: only a signed Success, an application's acknowledgement, or our own
+//! database, makes a line good.
 
 use super::{Layer, LogoutResult, Tone};
 use crate::app::logout::{self, LayerState, LogoutView};
@@ -24,7 +25,7 @@ fn layer(view: &logout::LayerView) -> Layer {
     let (tone, what) = told(view.state);
     let name = match &view.layer {
         logout::Layer::ThisSite => String::from("This site"),
-        logout::Layer::IdentityProvider { name } => name.clone(),
+        logout::Layer::IdentityProvider { name } | logout::Layer::Application { name } => name.clone(),
     };
     Layer { name, tone, what }
 }
@@ -59,6 +60,17 @@ const fn told(state: LayerState) -> (Tone, &'static str) {
             (Tone::Warn, "It offers no way to be signed out from here. You may still be signed in there.")
         }
         LayerState::NotAsked => (Tone::Plain, "Left as it is, as you chose."),
+        LayerState::Heard => (Tone::Good, "It was told, and has confirmed that."),
+        LayerState::NotYetHeard => {
+            (Tone::Wait, "It is being told that your session is over. It has not confirmed that yet.")
+        }
+        LayerState::NeverHeard => {
+            (Tone::Warn, "It could not be told that your session is over. You may still be signed in there.")
+        }
+        LayerState::Gated => (Tone::Good, "It lets nobody in without asking us, so it is closed to you now."),
+        LayerState::LooksItself => {
+            (Tone::Wait, "It looks for itself whether your session lives; when it does, it finds it over.")
+        }
     }
 }
 
@@ -84,7 +96,7 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
-    const STATES: [LayerState; 11] = [
+    const STATES: [LayerState; 16] = [
         LayerState::Ended,
         LayerState::Confirmed,
         LayerState::Partial,
@@ -96,6 +108,11 @@ mod tests {
         LayerState::WaitingForBrowser,
         LayerState::NoEndpoint,
         LayerState::NotAsked,
+        LayerState::Heard,
+        LayerState::NotYetHeard,
+        LayerState::NeverHeard,
+        LayerState::Gated,
+        LayerState::LooksItself,
     ];
 
     fn view(states: &[LayerState], finished: bool) -> LogoutView {
@@ -118,7 +135,10 @@ mod tests {
     #[test]
     fn only_what_was_seen_to_end_is_told_as_ended() {
         for state in STATES {
-            let seen = matches!(state, LayerState::Ended | LayerState::Confirmed);
+            let seen = matches!(
+                state,
+                LayerState::Ended | LayerState::Confirmed | LayerState::Heard | LayerState::Gated
+            );
             assert_eq!(told(state).0 == Tone::Good, seen, "{state:?}");
             let (heading, _) = sum(&view(&[LayerState::Ended, state], true));
             assert_eq!(heading == "You are signed out", seen, "{state:?}");

@@ -10,5 +10,7 @@ pub mod idp;
 pub mod messages;
 pub mod metadata;
 pub mod process;
+pub mod receiver;
 pub mod story;
 pub mod xml;
+pub mod xmlenc;

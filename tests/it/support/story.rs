@@ -35,6 +35,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// An answer that came over that binding.
+    pub fn of(via: Via, reply: HttpReply, sp: &Sp) -> Self {
+        Self { via, reply, sp: sp.clone() }
+    }
+
     /// The SAML message in the answer, verified.
     pub fn saml(&self) -> FromUs {
         let message = match self.via {

@@ -7,7 +7,7 @@ mod by_hand;
 mod messages;
 mod refusals;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use openssl::hash::MessageDigest;
 
 use self::by_hand::{Place, Recipe, decryption, ours, recipe, to};
@@ -15,18 +15,13 @@ use self::messages::{
     alice, assertion, covered, encrypted, location, logout_request, name, open, open_logout, response, signed,
 };
 use super::*;
-use crate::saml::message::Limits;
 use crate::saml::metadata::{EncryptionTarget, IdpMetadata, Policy};
 use crate::saml::names::{EntityId, MessageId};
 use crate::saml::refusal::Row;
 use crate::saml::response::Content;
 use crate::saml::test_keys;
+use crate::saml::test_messages::{ALICE, NOW, SAML_NS};
 
-const NOW: DateTime<Utc> = DateTime::from_timestamp_nanos(1_795_000_000_000_000_000);
-const LIMITS: Limits =
-    Limits { skew: TimeDelta::minutes(3), max_age: TimeDelta::minutes(5), accept_offset_times: false };
-const SAML_NS: &str = "xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\"";
-const ALICE: &str = "<saml:NameID Format=\"f\">alice</saml:NameID>";
 const MGF1P: &str = "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p";
 const OAEP11: &str = "http://www.w3.org/2009/xmlenc11#rsa-oaep";
 const GCM256: &str = "http://www.w3.org/2009/xmlenc11#aes256-gcm";
