@@ -323,8 +323,8 @@ pub async fn shut_lane(
     Ok(())
 }
 
-/// Gives up what was tried long enough, a batch at a time, while its application is not there; says
-/// how much.
+/// Gives up what was tried long enough, a batch at a time, while its application is not there, or gone
+/// for good; says how much.
 ///
 /// # Errors
 /// [`StoreError::Database`].
@@ -339,9 +339,10 @@ pub async fn bury(
             set state = 'dead', leased_until = null,
                 last_error = coalesce(last_error, 'the application was not there all day')
           where id in (
-              select n.id from application_lane l
-                join notification n on n.application_id = l.application_id
-               where l.failures > 0 and n.state = 'pending'
+              select n.id from notification n
+                left join application a on a.id = n.application_id
+                left join application_lane l on l.application_id = n.application_id
+               where n.state = 'pending' and (l.failures > 0 or a.id is null)
                  and (n.leased_until is null or n.leased_until <= $2)
                  and case when n.give_up_at is null then n.ended_at <= $1 else n.give_up_at <= $2 end
                order by n.id limit $3
@@ -467,11 +468,15 @@ pub async fn undecided(
     Ok(found.into_iter().map(LogoutId).collect())
 }
 
-/// An application that had to hear of a logout, for the logout's page.
+/// An application that had to hear of a logout.
 #[derive(Debug, Clone)]
 pub struct HeardRow {
+    /// Its public name.
+    pub slug: String,
     /// For people.
     pub name: String,
+    /// When it acknowledged.
+    pub acknowledged_at: Option<DateTime<Utc>>,
     /// `none`, `pending`, `acknowledged` or `dead`.
     pub state: String,
     /// Whether it counts for Success.
@@ -487,7 +492,7 @@ pub struct HeardRow {
 pub async fn of_logout(conn: &mut PgConnection, logout: LogoutId) -> Result<Vec<HeardRow>, StoreError> {
     let found = sqlx::query_as!(
         HeardRow,
-        r#"select a.name, n.state, n.counts,
+        r#"select a.slug, a.name, n.acknowledged_at, n.state, n.counts,
                   coalesce((select bool_and(p.source = 'forward-auth') from participation p
                              where p.public_id = any (n.participations)), false) as "gated!"
              from notification n join application a on a.id = n.application_id
