@@ -1,8 +1,8 @@
 //! The imperative shell: load, decide, save, in one transaction. One file per story.
 //!
 //! [`login`] and [`acs`] sign somebody in, [`logout`] is the person's own sign-out, [`slo`] is the
-//! identity provider's, [`session`] says who is signed in, [`idps`] and [`applications`] are for
-//! administrators, [`notify`] tells applications, [`worker`] does what time demands. Applications ask
+//! identity provider's, [`oidc`] is both through OpenID providers, [`session`] says who is signed in,
+//! [`idps`] and [`applications`] are for administrators, [`notify`] tells applications, [`worker`] does what time demands. Applications ask
 //! with [`forward_auth`], follow the [`feed`], or let their pages wait for the [`session_end`].
 
 pub mod acs;
@@ -24,6 +24,7 @@ pub mod logouts;
 mod lookout;
 pub mod metadata;
 pub mod notify;
+pub mod oidc;
 mod origins;
 mod places;
 mod policy;
@@ -127,6 +128,9 @@ struct Inner {
     /// What all nodes share, to seal form tokens.
     secret: [u8; 32],
     http: reqwest::Client,
+    providers: oidc::Providers,
+    /// For OpenID providers.
+    oidc_http: reqwest::Client,
     lanes: Lanes,
     large_cases: LargeCases,
     heavy: HeavyWork,
@@ -217,6 +221,8 @@ impl App {
         let token_keys = Arc::new(keys.tokens.clone());
         Ok(Self(Arc::new(Inner {
             http: crate::outbox::deliver::client()?,
+            providers: oidc::Providers::new(&settings.oidc),
+            oidc_http: oidc::client()?,
             settings,
             pool,
             keys,

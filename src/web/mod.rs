@@ -21,6 +21,7 @@ mod login;
 mod logout;
 mod metadata;
 mod navigation;
+mod oidc;
 mod original_url;
 mod pages;
 mod panic;
@@ -74,6 +75,9 @@ fn executing(app: &App) -> Router<App> {
         .route(routes::LOGIN, get(login::begin))
         .route(routes::ACS, post(acs::receive))
         .route(routes::SLO, get(slo::redirect).post(slo::post))
+        .route(routes::OIDC_LOGIN, get(oidc::begin))
+        .route(routes::OIDC_CALLBACK, get(oidc::receive))
+        .route(routes::OIDC_BACKCHANNEL, post(oidc::backchannel))
         .route(routes::LOGOUT, get(logout::ask).post(logout::start))
         .route(routes::LOGOUT_RESULT, get(logout::show));
     if app.settings().saml.soap {

@@ -39,6 +39,7 @@ mod limits;
 mod messages;
 mod metadata;
 mod notify;
+mod oidc;
 mod promises;
 mod race;
 mod refusals;

@@ -25,6 +25,8 @@ enum Kept {
     NeverOverSoap,
     /// Named after its content.
     Forever,
+    /// Public, and soon out of date.
+    FiveMinutes,
 }
 
 /// What is special about an answer.
@@ -134,8 +136,13 @@ impl Look {
     fn check_caching(&self) {
         let Self { what, reply, .. } = self;
         let cache = reply.header("cache-control").unwrap_or_default();
-        if self.kept == Kept::Forever {
-            assert_eq!(cache, "public, max-age=31536000, immutable", "{what}");
+        let public = match self.kept {
+            Kept::Forever => Some("public, max-age=31536000, immutable"),
+            Kept::FiveMinutes => Some("public, max-age=300"),
+            Kept::Never | Kept::NeverOverSoap => None,
+        };
+        if let Some(public) = public {
+            assert_eq!(cache, public, "{what}");
             return;
         }
         assert!(cache.contains("no-cache") && cache.contains("no-store"), "BIND-21 {what}: {cache}");
@@ -222,6 +229,16 @@ async fn every_answer_of_every_route_carries_the_headers() {
         Look::of("readyz", 503, get("/readyz").await),
         Look { kept: Kept::Forever, ..Look::of("stylesheet", 200, get(&asset(".css")).await) },
         Look { kept: Kept::Forever, ..Look::of("icon", 200, get(&asset(".svg")).await) },
+        Look {
+            kept: Kept::FiveMinutes,
+            ..Look::of("discovery", 200, get("/.well-known/openid-configuration").await)
+        },
+        Look { kept: Kept::FiveMinutes, ..Look::of("key set", 200, get("/.well-known/jwks.json").await) },
+        Look::of("events of nobody", 401, get("/session/events").await),
+        Look::of("forward-auth of nobody", 401, get("/forward-auth").await),
+        Look::of("API without a token", 401, get("/api/v1/sessions").await),
+        Look::of("API, nothing there", 404, get("/api/v1/nothing").await),
+        Look::of("API, wrong method", 405, method("PUT", "/api/v1/sessions").await),
         Look::of("nothing there", 404, get("/nothing").await),
         Look::of("a path that is none", 404, get("/%2e%2e/%00").await),
         Look::of("POST to home", 405, method("POST", "/").await),

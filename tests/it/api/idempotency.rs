@@ -155,7 +155,7 @@ async fn any_node_knows_what_another_has_done() {
     let id = session_id(&scene.alice).await;
     let here = scene.app.api_of("shop").await;
     let node = scene.app.second_node().await;
-    let there = crate::support::api::Api { authority: node.authority.clone(), ..here.clone() };
+    let there = here.at(&node.authority);
     let body = json!({ "session": id });
     let first = here.post_once(SESSIONS, "k", body.clone()).await;
     let again = there.post_once(SESSIONS, "k", body).await;
