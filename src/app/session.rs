@@ -6,10 +6,10 @@ use sqlx::PgConnection;
 
 use crate::app::{App, DATABASE_PATIENCE, SessionToken};
 use crate::saml::names::{EntityId, NameId, SessionIndex};
+use crate::store::SessionId;
 use crate::store::StoreError;
 use crate::store::session_search::{self, FIRST_PAGE, Search};
 use crate::store::sessions::{self, Authentication, Session};
-use crate::store::SessionId;
 
 /// The answer of `GET /session` to a live cookie.
 #[derive(Debug, Clone, Serialize)]

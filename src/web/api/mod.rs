@@ -11,6 +11,7 @@ mod identity_providers;
 mod input;
 mod logouts;
 pub(in crate::web) mod problem;
+mod revocations;
 mod sessions;
 mod tokens;
 
@@ -72,6 +73,7 @@ fn table() -> Vec<Route> {
         route(Method::POST, "/v1/identity-providers", Who::Admin, post(identity_providers::import)),
         route(Method::GET, "/v1/identity-providers/{name}", Who::Operator, get(identity_providers::show)),
         route(Method::PATCH, "/v1/identity-providers/{name}", Who::Admin, patch(identity_providers::change)),
+        route(Method::GET, "/v1/revocations", Who::Any, get(revocations::read)),
         route(Method::GET, "/v1/tokens", Who::Admin, get(tokens::list)),
         route(Method::POST, "/v1/tokens", Who::Admin, post(tokens::create)),
         route(Method::DELETE, "/v1/tokens/{id}", Who::Admin, delete(tokens::revoke)),

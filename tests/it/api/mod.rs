@@ -7,6 +7,7 @@ mod documents;
 mod idempotency;
 mod identity_providers;
 mod logouts;
+mod revocations;
 mod sessions;
 mod tokens;
 

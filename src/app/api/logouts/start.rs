@@ -110,6 +110,7 @@ pub async fn start(app: &App, caller: &Caller, wanted: &Start, once: Option<&Onc
             let answer = Kept::new(started.status, started.location(), &started.view)?;
             let answer = once::keep(app, &mut tx, once, answer).await?;
             tx.commit().await?;
+            app.session_ended();
             tracing::info!(
                 logouts = begun.len(),
                 token = caller.token.0,

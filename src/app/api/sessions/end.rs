@@ -78,6 +78,7 @@ async fn end_session(app: &App, caller: &Caller, found: &Session) -> Result<Opti
     };
     let begun = logouts::begin_one(app, &mut tx, &snapshot, caller, &session, Browser::Absent, None).await?;
     tx.commit().await?;
+    app.session_ended();
     tracing::info!(logout.id = begun.id.0, token = caller.token.0, "a session was ended over the API");
     Ok(Some(begun.id))
 }
@@ -99,5 +100,6 @@ async fn end_own(app: &App, caller: &Caller, own: &ApplicationSession) -> Result
         audit::add(&mut tx, &entry).await?;
     }
     tx.commit().await?;
+    app.session_ended();
     Ok(())
 }
