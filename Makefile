@@ -1,7 +1,7 @@
 # "make demo" shows what this is, "make test" runs every test that needs no browser. Both
 # install what is missing first.
 
-.PHONY: help setup setup-all demo run test proxies fuzz bench lint fmt sqlx
+.PHONY: help setup setup-all demo run test proxies fuzz mutants bench lint fmt sqlx
 .DEFAULT_GOAL := help
 
 # Somebody else's build directory (root's, for one) is left alone.
@@ -33,6 +33,9 @@ proxies: ## forward-auth behind the nginx and Caddy of the distribution
 
 fuzz: setup ## every decoder against made-up octets, TIME=60 seconds each (docs/fuzzing.md)
 	scripts/fuzz $(or $(TIME),60)
+
+mutants: setup ## change every check of what is trusted, and see a test fail each time (docs/mutation.md)
+	scripts/mutants
 
 bench: setup ## speed, beside the bound that OpenSSL sets
 	scripts/with-postgres cargo bench --locked

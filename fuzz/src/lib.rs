@@ -17,6 +17,7 @@ pub mod saml;
 pub mod form;
 pub mod judge;
 pub mod known;
+pub mod sealed;
 pub mod second_reader;
 
 /// As much of the settings as a return target is held against.

@@ -139,6 +139,7 @@ fn judge(app: &App, received: &Received, snapshot: &Snapshot, now: DateTime<Utc>
     let Some(idp) = snapshot.find(claimed.issuer.as_str()).cloned() else {
         return Judged::Bad(Some(claimed), Refusal::IssuerUnknown);
     };
+    app.debug_message(&idp, received);
     let me = &app.0.me;
     let opened = unopened
         .decrypting_with(&app.0.decryption)

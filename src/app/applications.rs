@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, Postgres, Transaction};
 use url::Url;
 
 use crate::app::App;
@@ -11,7 +12,7 @@ use crate::entropy::EntropyError;
 use crate::logout::hearing::Form;
 use crate::outbox::guard::Forbidden;
 use crate::store::applications::{self, ApplicationRow, Wanted};
-use crate::store::{ApplicationId, StoreError, audit};
+use crate::store::{ApplicationId, StoreError, TokenId, audit};
 
 /// The most origins, and the most logout URLs, of one application.
 const MOST_ADDRESSES: usize = 50;
@@ -222,6 +223,19 @@ impl ApplicationError {
 /// # Errors
 /// [`ApplicationError`]; nothing was registered.
 pub async fn create(app: &App, wanted: &NewApplication) -> Result<Created, ApplicationError> {
+    let mut tx = app.begin().await?;
+    let created = create_within(app, &mut tx, None, wanted).await?;
+    committed(app, tx).await?;
+    Ok(created)
+}
+
+/// The same in the caller's transaction, in the name of a token; the caller then calls [`committed`].
+pub(in crate::app) async fn create_within(
+    app: &App,
+    conn: &mut PgConnection,
+    by: Option<TokenId>,
+    wanted: &NewApplication,
+) -> Result<Created, ApplicationError> {
     if !is_public_name(&wanted.id) {
         return Err(ApplicationError::Id(wanted.id.clone()));
     }
@@ -247,13 +261,10 @@ pub async fn create(app: &App, wanted: &NewApplication) -> Result<Created, Appli
     };
     let row = checked(app, wanted.form, row).await?;
     let secret = if wanted.form == Form::Webhook { Some(app.0.entropy.bytes::<32>()?) } else { None };
-    let mut tx = app.begin().await?;
-    let Some(id) = applications::add(&mut tx, &row.wanted(), secret.as_ref().map(|s| &s[..]), now).await?
-    else {
+    let Some(id) = applications::add(conn, &row.wanted(), secret.as_ref().map(|s| &s[..]), now).await? else {
         return Err(ApplicationError::Taken(row.slug));
     };
-    audit::add(&mut tx, &entry(now, "created", &row)).await?;
-    committed(app, tx).await?;
+    audit::add(conn, &entry(now, by, "created", &row)).await?;
     tracing::info!(application = row.slug, form = row.form, id = id.0, "an application was registered");
     Ok(Created { view: view(row), secret: secret.map(|secret| format!("whsec_{}", STANDARD.encode(secret))) })
 }
@@ -296,6 +307,16 @@ pub async fn update(
     slug: &str,
     wanted: &ChangedApplication,
 ) -> Result<ApplicationView, ApplicationError> {
+    update_by(app, None, slug, wanted).await
+}
+
+/// The same in the name of a token.
+pub(in crate::app) async fn update_by(
+    app: &App,
+    by: Option<TokenId>,
+    slug: &str,
+    wanted: &ChangedApplication,
+) -> Result<ApplicationView, ApplicationError> {
     let now = app.now();
     let unknown = || ApplicationError::Unknown(slug.to_owned());
     let mut tx = app.begin().await?;
@@ -315,7 +336,7 @@ pub async fn update(
     };
     let row = checked(app, form, row).await?;
     applications::change(&mut tx, id, &row.wanted(), now).await?;
-    audit::add(&mut tx, &entry(now, "changed", &row)).await?;
+    audit::add(&mut tx, &entry(now, by, "changed", &row)).await?;
     committed(app, tx).await?;
     tracing::info!(application = slug, "an application was changed");
     Ok(view(row))
@@ -327,20 +348,32 @@ pub async fn update(
 /// # Errors
 /// [`ApplicationError::Unknown`], [`ApplicationError::Store`].
 pub async fn delete(app: &App, slug: &str) -> Result<(), ApplicationError> {
+    delete_by(app, None, slug).await
+}
+
+/// The same in the name of a token.
+pub(in crate::app) async fn delete_by(
+    app: &App,
+    by: Option<TokenId>,
+    slug: &str,
+) -> Result<(), ApplicationError> {
     let now = app.now();
     let mut tx = app.begin().await?;
     let Some(row) = applications::lock(&mut tx, slug).await? else {
         return Err(ApplicationError::Unknown(slug.to_owned()));
     };
     applications::remove(&mut tx, row.id).await?;
-    audit::add(&mut tx, &entry(now, "deleted", &row)).await?;
+    audit::add(&mut tx, &entry(now, by, "deleted", &row)).await?;
     committed(app, tx).await?;
     tracing::info!(application = slug, "an application was deleted");
     Ok(())
 }
 
 /// Commits; this node knows at once where applications live, others in a moment.
-async fn committed(app: &App, tx: sqlx::Transaction<'static, sqlx::Postgres>) -> Result<(), StoreError> {
+pub(in crate::app) async fn committed(
+    app: &App,
+    tx: Transaction<'static, Postgres>,
+) -> Result<(), StoreError> {
     tx.commit().await?;
     let mut conn = app.connection().await?;
     app.0.origins.renew(&mut conn).await
@@ -460,7 +493,8 @@ fn view(row: ApplicationRow) -> ApplicationView {
 }
 
 /// Who counts is part of the line: what narrows it has to be findable later.
-fn entry(now: DateTime<Utc>, what: &str, row: &ApplicationRow) -> audit::Entry {
+fn entry(now: DateTime<Utc>, by: Option<TokenId>, what: &str, row: &ApplicationRow) -> audit::Entry {
+    let by = by.map(|token| format!("token {token}: ")).unwrap_or_default();
     audit::Entry {
         at: now,
         endpoint: "application",
@@ -474,7 +508,7 @@ fn entry(now: DateTime<Utc>, what: &str, row: &ApplicationRow) -> audit::Entry {
         count: 1,
         source: None,
         detail: Some(format!(
-            "{what} {} (form {}, counts for Success: {})",
+            "{by}{what} {} (form {}, counts for Success: {})",
             row.slug, row.form, row.counts_for_success
         )),
     }

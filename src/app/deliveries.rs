@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use sqlx::PgConnection;
 
 use crate::app::App;
 use crate::outbox::retry;
@@ -99,16 +100,26 @@ pub async fn is_of(app: &App, id: i64, application: ApplicationId) -> Result<boo
 /// # Errors
 /// [`DeliveryFault`].
 pub async fn retry(app: &App, id: i64) -> Result<DeliveryView, DeliveryFault> {
-    let now = app.now();
     let mut tx = app.begin().await?;
-    let due = notifications::redeliver(&mut tx, NotificationId(id), now, now + retry::TOLD_FOR).await?;
-    let row = notifications::by_id(&mut tx, NotificationId(id)).await?.ok_or(DeliveryFault::Unknown(id))?;
+    let again = retry_within(app, &mut tx, id).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    app.0.notify_bell.notify_one();
+    Ok(again)
+}
+
+/// The same in the caller's transaction; the caller then rings the bell.
+pub(in crate::app) async fn retry_within(
+    app: &App,
+    conn: &mut PgConnection,
+    id: i64,
+) -> Result<DeliveryView, DeliveryFault> {
+    let now = app.now();
+    let due = notifications::redeliver(conn, NotificationId(id), now, now + retry::TOLD_FOR).await?;
+    let row = notifications::by_id(conn, NotificationId(id)).await?.ok_or(DeliveryFault::Unknown(id))?;
     if !due {
         return Err(DeliveryFault::NobodyToTell(id));
     }
-    tx.commit().await.map_err(StoreError::from)?;
     tracing::info!(delivery = id, application = row.application, "a notification is told again by hand");
-    app.0.notify_bell.notify_one();
     Ok(view(row))
 }
 

@@ -218,8 +218,14 @@ impl App {
         application: Option<ApplicationId>,
         text: &str,
     ) -> Result<Option<ReturnTarget>, StoreError> {
-        if let Some(target) = self.return_target(text) {
-            return Ok(Some(target));
+        let settings = &self.0.settings;
+        let ours = match application {
+            // Another application's pages are no business of this one.
+            Some(_) => ReturnTarget::parse(text, &settings.base_url, &settings.return_origins),
+            None => self.return_target(text),
+        };
+        if ours.is_some() {
+            return Ok(ours);
         }
         let Some(target) = self.recorded_target(text) else { return Ok(None) };
         let all = match application {

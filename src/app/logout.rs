@@ -6,7 +6,7 @@ mod go_on;
 mod page;
 
 use crate::app::legs::{Affair, Move};
-use crate::app::{App, Fault, ReturnTarget, Visitor, notify, worker};
+use crate::app::{App, Fault, ReturnTarget, Visitor, notify, oidc, worker};
 use crate::logout::plan::{Browser, Trigger};
 use crate::logout::step::Event;
 use crate::saml::binding::Outbound;
@@ -239,10 +239,12 @@ async fn deliver(app: &App, logout: LogoutId) -> Next {
     let reached = app.patiently(async {
         let mut conn = app.connection().await?;
         let legs = legs::of_logout(&mut conn, logout).await?;
+        let oidc = oidc::states(&mut conn, logout).await?;
         let row = logouts::by_id(&mut conn, logout).await?;
         drop(conn);
         let counted = notify::logout::heard(app, logout).await?;
-        Ok(row.map(|row| app.destination(&row, legs.iter().map(|leg| leg.state), counted)))
+        let states = legs.iter().map(|leg| leg.state).chain(oidc);
+        Ok(row.map(|row| app.destination(&row, states, counted)))
     });
     match reached.await {
         Ok(Some(Ok(handle))) => Next::Page { handle },

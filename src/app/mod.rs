@@ -1,8 +1,8 @@
 //! The imperative shell: load, decide, save, in one transaction. One file per story.
 //!
 //! [`login`] and [`acs`] sign somebody in, [`logout`] is the person's own sign-out, [`slo`] is the
-//! identity provider's, [`session`] says who is signed in, [`idps`] and [`applications`] are for
-//! administrators, [`notify`] tells applications, [`worker`] does what time demands. Applications ask
+//! identity provider's, [`oidc`] is both through OpenID providers, [`session`] says who is signed in,
+//! [`idps`] and [`applications`] are for administrators, [`notify`] tells applications, [`worker`] does what time demands. Applications ask
 //! with [`forward_auth`], follow the [`feed`], or let their pages wait for the [`session_end`].
 
 pub mod acs;
@@ -24,6 +24,7 @@ pub mod logouts;
 mod lookout;
 pub mod metadata;
 pub mod notify;
+pub mod oidc;
 mod origins;
 mod places;
 mod policy;
@@ -66,6 +67,7 @@ use crate::entropy::{Entropy, EntropyError};
 use crate::keys::{KeyRing, TokenKeys};
 use crate::outbox::guard::Guard;
 use crate::outbox::notify::Notifier;
+use crate::saml::binding::Received;
 use crate::saml::encryption::DecryptionKeys;
 use crate::saml::names::{EntityId, Location, MessageId, NameError};
 use crate::saml::signing::{Algorithm, Signer, SigningError};
@@ -78,7 +80,7 @@ use login::Beginnings;
 use lookout::Lookout;
 use origins::Origins;
 use refusals::{RefusalLog, Refusals, Refused};
-use registry::Registry;
+use registry::{KnownIdp, Registry};
 use second_opinion::LargeCases;
 
 /// The path of the assertion consumer service.
@@ -92,6 +94,10 @@ pub const SOAP_PATH: &str = "/saml/slo/soap";
 const DATABASE_PATIENCE: Duration = Duration::from_secs(3);
 /// Signed denials for each claimed issuer: so many at once, and so many a second after that.
 const DENIALS: (u32, f64) = (20, 2.0);
+/// Messages logged whole for each claimed issuer for which that is switched on: as above.
+const DEBUGGED: (u32, f64) = (100, 5.0);
+/// The most characters of such a message.
+const LONGEST_DEBUGGED: usize = 16 * 1024;
 
 /// How many deliveries are under way at once, to all applications together.
 const DELIVERIES: usize = 96;
@@ -118,9 +124,13 @@ struct Inner {
     denials: Budget,
     /// How much the API may be asked.
     limits: tokens::Limits,
+    debugged: Budget,
     /// What all nodes share, to seal form tokens.
     secret: [u8; 32],
     http: reqwest::Client,
+    providers: oidc::Providers,
+    /// For OpenID providers.
+    oidc_http: reqwest::Client,
     lanes: Lanes,
     large_cases: LargeCases,
     heavy: HeavyWork,
@@ -211,6 +221,8 @@ impl App {
         let token_keys = Arc::new(keys.tokens.clone());
         Ok(Self(Arc::new(Inner {
             http: crate::outbox::deliver::client()?,
+            providers: oidc::Providers::new(&settings.oidc),
+            oidc_http: oidc::client()?,
             settings,
             pool,
             keys,
@@ -224,6 +236,7 @@ impl App {
             refusal_log,
             denials: Budget::new(DENIALS.0, DENIALS.1),
             limits,
+            debugged: Budget::new(DEBUGGED.0, DEBUGGED.1),
             secret,
             lanes,
             large_cases: LargeCases::default(),
@@ -374,6 +387,21 @@ impl App {
             refused.detail
         );
         incident
+    }
+
+    /// Logs a message whole, if that is switched on for the identity provider it claims to be from.
+    /// Anybody can claim that, so how much and how often is bounded.
+    fn debug_message(&self, idp: &KnownIdp, received: &Received) {
+        if idp.policy.debug_messages && self.0.debugged.take(idp.entity_id.as_str(), self.now()) {
+            let body: String = received.octets.chars().take(LONGEST_DEBUGGED).collect();
+            tracing::warn!(
+                idp = idp.slug,
+                binding = received.binding.as_str(),
+                ?body,
+                "debug_messages is on for this identity provider: its message stands here as it came, people's \
+                 names and all; switch it off again as soon as you can"
+            );
+        }
     }
 
     /// Logs a fault of ours, with all its causes; gives the name under which the log has it.

@@ -37,6 +37,8 @@ pub struct IdpPolicy {
     pub prefer_post: bool,
     /// Encrypt the NameID in LogoutRequests to it (SLO-43).
     pub encrypt_name_id: bool,
+    /// Log its messages as they came, with the names of people in them (SLO-56).
+    pub debug_messages: bool,
 }
 
 /// Why a switch was not set.
@@ -57,7 +59,7 @@ pub enum SwitchError {
 
 impl IdpPolicy {
     /// The names of all switches.
-    pub const NAMES: [&'static str; 11] = [
+    pub const NAMES: [&'static str; 12] = [
         "allow_unsolicited",
         "unknown_principal_is_success",
         "require_signed_response",
@@ -69,6 +71,7 @@ impl IdpPolicy {
         "allow_create",
         "prefer_post",
         "encrypt_name_id",
+        "debug_messages",
     ];
 
     /// Sets one switch by name.
@@ -88,6 +91,7 @@ impl IdpPolicy {
             "allow_create" => &mut self.allow_create,
             "prefer_post" => &mut self.prefer_post,
             "encrypt_name_id" => &mut self.encrypt_name_id,
+            "debug_messages" => &mut self.debug_messages,
             _ => return Err(SwitchError::Unknown(name.to_owned())),
         };
         *switch = value

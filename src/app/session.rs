@@ -1,18 +1,18 @@
 //! What a session cookie stands for.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::Serialize;
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
 use sqlx::PgConnection;
 
-use crate::app::{App, DATABASE_PATIENCE, SessionToken};
+use crate::app::{App, DATABASE_PATIENCE, SessionToken, oidc};
 use crate::saml::names::{EntityId, NameId, SessionIndex};
-use crate::store::SessionId;
-use crate::store::StoreError;
 use crate::store::session_search::{self, FIRST_PAGE, Search};
 use crate::store::sessions::{self, Authentication, Session};
+use crate::store::{SessionId, StoreError, oidc as stored_oidc};
 
-/// The answer of `GET /session` to a live cookie.
-#[derive(Debug, Clone, Serialize)]
+/// The answer of `GET /session` to a live cookie. As JSON, `authentications` holds both kinds.
+#[derive(Debug, Clone)]
 pub struct SessionView {
     /// The session's public name; it opens nothing.
     pub session_id: String,
@@ -22,6 +22,50 @@ pub struct SessionView {
     pub expires_at: DateTime<Utc>,
     /// On what it rests: one per identity provider.
     pub authentications: Vec<AuthenticationView>,
+    /// And: one per session at an OpenID provider.
+    pub oidc: Vec<OidcAuthenticationView>,
+}
+
+impl Serialize for SessionView {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(untagged)]
+        enum Either<'a> {
+            Saml(&'a AuthenticationView),
+            Oidc(&'a OidcAuthenticationView),
+        }
+        let saml = self.authentications.iter().map(Either::Saml);
+        let all: Vec<_> = saml.chain(self.oidc.iter().map(Either::Oidc)).collect();
+        let mut fields = serializer.serialize_struct("SessionView", 4)?;
+        fields.serialize_field("session_id", &self.session_id)?;
+        fields.serialize_field("created_at", &self.created_at)?;
+        fields.serialize_field("expires_at", &self.expires_at)?;
+        fields.serialize_field("authentications", &all)?;
+        fields.end()
+    }
+}
+
+/// An OpenID provider's part in a session.
+#[derive(Debug, Clone, Serialize)]
+pub struct OidcAuthenticationView {
+    /// The name of the provider in the settings.
+    pub provider: String,
+    /// Its issuer.
+    pub issuer: String,
+    /// The person there.
+    pub sub: String,
+    /// The session there, if the provider names it.
+    pub sid: Option<String>,
+    /// When the person was authenticated there.
+    pub auth_time: DateTime<Utc>,
+}
+
+impl OidcAuthenticationView {
+    /// For people: the host of its issuer.
+    #[must_use]
+    pub fn host(&self) -> String {
+        oidc::host(&self.issuer)
+    }
 }
 
 /// One identity provider's part in a session.
@@ -69,6 +113,7 @@ pub struct SessionLine {
     pub alive: bool,
     /// When it was ended.
     pub ended_at: Option<DateTime<Utc>>,
+    /// By what: `person`, `idp`, `oidc`, `admin`, `expired`, `replaced`.
     /// By what: `person`, `idp`, `admin`, `application`, `operator`, `expired`, `replaced`.
     pub end_reason: Option<String>,
     /// The slugs of the identity providers on which it rests.
@@ -109,6 +154,7 @@ pub(super) async fn look(
     if authentications.iter().any(|authentication| snapshot.by_id(authentication.idp).is_none()) {
         snapshot = app.0.registry.renew(conn).await?;
     }
+    let oidc = stored_oidc::authentications(conn, session.id).await?;
     let views = authentications.into_iter().filter_map(|authentication| {
         let idp = snapshot.by_id(authentication.idp)?;
         Some(view(authentication, idp.entity_id.clone(), idp.slug.clone(), idp.name.clone()))
@@ -118,6 +164,7 @@ pub(super) async fn look(
         created_at: session.created_at,
         expires_at: session.expires_at,
         authentications: views.collect(),
+        oidc: oidc.into_iter().map(oidc_view).collect(),
     };
     Ok(Some((session.id, view)))
 }
@@ -144,6 +191,16 @@ fn line(session: Session, alive: sessions::Alive, idps: Vec<String>) -> SessionL
         ended_at: session.ended_at,
         end_reason: session.end_reason,
         idps,
+    }
+}
+
+fn oidc_view(authentication: stored_oidc::OidcAuthentication) -> OidcAuthenticationView {
+    OidcAuthenticationView {
+        provider: authentication.provider,
+        issuer: authentication.issuer,
+        sub: authentication.subject,
+        sid: authentication.sid,
+        auth_time: authentication.auth_time,
     }
 }
 

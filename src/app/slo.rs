@@ -204,6 +204,7 @@ fn read(app: &App, binding: Binding, received: &Received, snapshot: &Snapshot, n
         let refusal = Refusal::IssuerUnknown;
         return Read::Unproved { idp: None, issuer: Some(issuer), id: Some(id), refusal };
     };
+    app.debug_message(&idp, received);
     let me = if binding == Binding::Soap { &app.0.me.soap } else { &app.0.me.slo };
     match unopened.decrypting_with(&app.0.decryption).open(&idp.keys, me, &idp.limits, now) {
         Ok(request) => Read::Authentic(idp, Box::new(request)),

@@ -25,7 +25,7 @@ use crate::saml::open::Unopened;
 use crate::saml::refusal::Refusal;
 use crate::saml::status::Status;
 use crate::store::outbox::{self, Leased};
-use crate::store::{LogoutId, PrincipalId, idempotency, legs, logouts, retention, sessions};
+use crate::store::{LogoutId, PrincipalId, idempotency, legs, logouts, oidc, retention, sessions};
 
 /// How many rows a statement of the worker touches at most.
 const BATCH: i64 = 500;
@@ -132,7 +132,7 @@ async fn round(app: &App) -> Result<Worked, Fault> {
         Worked { audited: u64::try_from(app.flush_audit().await?).unwrap_or(u64::MAX), ..Worked::default() };
     app.renewed().await?;
     app.0.lanes.prune();
-    worked.closed = close_overdue(app).await? + notify::close_overdue(app).await?;
+    worked.closed = close_overdue(app).await? + notify::decide_overdue(app).await?;
     worked.sealed = feed::seal(app).await?;
     worked.delivered = deliver_due(app).await?;
     Ok(worked)
@@ -319,6 +319,7 @@ async fn load(conn: &mut sqlx::PgConnection, logout: LogoutId) -> Result<Affair,
 
 /// Forgets what is older than it is remembered, a batch at a time.
 async fn tidy(app: &App) -> Result<u64, Fault> {
+    notify::bury(app).await?;
     let now = app.now();
     let before = now - app.0.settings.session.remember;
     let mut all = feed::tidy(app).await?;
@@ -327,6 +328,8 @@ async fn tidy(app: &App) -> Result<u64, Fault> {
         let mut removed = retention::remove_expired(&mut conn, now, BATCH).await?;
         removed += idempotency::remove_expired(&mut conn, now, BATCH).await?;
         removed += retention::remove_old(&mut conn, before, BATCH).await?;
+        removed += oidc::remove_expired(&mut conn, now, BATCH).await?;
+        removed += oidc::remove_subjects(&mut conn, before, now, BATCH).await?;
         drop(conn);
         all += removed;
         if removed < BATCH.unsigned_abs() {

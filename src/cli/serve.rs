@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::tools::Tools;
 use super::{CliError, idp, output};
 use crate::app::idps::{self, ImportOptions, Source};
-use crate::app::{App, notify, worker};
+use crate::app::{App, notify, oidc, worker};
 use crate::database::Database;
 use crate::web;
 
@@ -47,6 +47,8 @@ pub(super) async fn until(
 ) -> Result<(), CliError> {
     let tasks = TaskTracker::new();
     tasks.spawn(worker::run(app.clone(), stop.clone()));
+    let (looking, stopped) = (app.clone(), stop.clone());
+    tasks.spawn(async move { stopped.run_until_cancelled(oidc::check(&looking)).await });
     tasks.spawn(notify::run(app.clone(), stop.clone()));
     web::serve(listener, app.clone(), stop.clone()).await;
     // Also when the listener ended by itself.

@@ -8,7 +8,10 @@ use figment::providers::{Format as _, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
-use super::{ConfigError, Machine, SETTINGS};
+use super::{ConfigError, Machine, SETTINGS, oidc};
+pub(super) use tables::{Table, TableSetting};
+
+mod tables;
 
 /// Settings given on the command line, as they were typed.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +46,8 @@ impl Setting {
 /// All settings that were given, flat, each with its origin.
 pub(super) struct Layers {
     found: BTreeMap<String, Found>,
+    /// The tables of which the file may have several, by name, in the file's order.
+    tables: BTreeMap<String, Vec<Table>>,
     file: Option<PathBuf>,
     /// Where relative paths in the environment and on the command line start.
     working_directory: PathBuf,
@@ -69,7 +74,12 @@ impl Layers {
         for entry in command_line(flags) {
             figment = figment.merge(entry);
         }
-        let mut layers = Self { found: BTreeMap::new(), file, working_directory: machine.directory.clone() };
+        let mut layers = Self {
+            found: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            file,
+            working_directory: machine.directory.clone(),
+        };
         let mut data = figment.data().map_err(|error| ConfigError::Syntax {
             path: layers.file.clone().unwrap_or_default(),
             reason: one_line(&error.to_string()),
@@ -88,6 +98,11 @@ impl Layers {
     /// A path beside the configuration file, or in the working directory without one.
     pub(super) fn beside_file(&self, name: &str) -> PathBuf {
         self.file.as_deref().and_then(Path::parent).unwrap_or(&self.working_directory).join(name)
+    }
+
+    /// The tables of that name.
+    pub(super) fn tables(&self, name: &str) -> &[Table] {
+        self.tables.get(name).map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn find(&self, key: &str) -> Option<&Found> {
@@ -156,6 +171,10 @@ impl Layers {
             match value {
                 Value::Dict(_, inner) if !inner.is_empty() && is_section(&key) => {
                     self.flatten(&format!("{key}."), inner, figment)?;
+                }
+                Value::Array(_, tables) if prefix.is_empty() && keys_of_table(&key).is_some() => {
+                    let tables = tables::read(self, &key, tables, figment)?;
+                    self.tables.insert(key, tables);
                 }
                 // An empty section says nothing.
                 Value::Dict(_, inner) if inner.is_empty() && is_section(&key) => {}
@@ -305,6 +324,11 @@ fn command_line(flags: &Flags) -> Vec<Entry> {
     .into_iter()
     .filter_map(|(name, key, value)| Some(Entry { name: name.to_owned(), key, value: value.clone()? }))
     .collect()
+}
+
+/// What may stand in each table of a name of which there may be several.
+fn keys_of_table(name: &str) -> Option<&'static [&'static str]> {
+    (name == "oidc").then_some(oidc::KEYS)
 }
 
 fn is_section(key: &str) -> bool {

@@ -8,6 +8,7 @@
 mod base_url;
 mod layers;
 mod machine;
+mod oidc;
 mod parse;
 
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use thiserror::Error;
 pub use base_url::BaseUrl;
 pub use layers::Flags;
 pub use machine::{Machine, effective_uid};
+pub use oidc::{ManagementApi, OidcKind, OidcProvider, Secret, TokenAlg};
 pub use parse::{DURATION, duration};
 
 use layers::{Layers, Setting};
@@ -54,6 +56,8 @@ pub struct Settings {
     pub feed_retention: TimeDelta,
     /// Our side of SAML.
     pub saml: SamlSettings,
+    /// The OpenID providers through which people may sign in.
+    pub oidc: Vec<OidcProvider>,
     /// The keys that sign what applications are told.
     pub tokens: TokenSettings,
     /// Networks beside the public ones into which notifications may go.
@@ -264,6 +268,7 @@ impl Settings {
                 .parsed("feed.retention", parse::RETENTION, parse::retention)?
                 .unwrap_or_else(|| TimeDelta::days(7)),
             saml: saml(&layers, &base_url)?,
+            oidc: oidc::providers(&layers, &base_url)?,
             tokens: TokenSettings {
                 signing: key_files(&layers, "tokens.signing_key", "tokens.signing_certificate")?,
                 next_certificate: layers.path("tokens.next_certificate")?,
@@ -494,5 +499,7 @@ const SETTINGS: &[Setting] = &[
     Setting::plain("log_format"),
 ];
 
+#[cfg(test)]
+mod oidc_tests;
 #[cfg(test)]
 mod tests;

@@ -150,8 +150,32 @@ fn keys_are_generated_once_and_only_where_that_is_wanted() {
     let fingerprint = rings[0].signing.fingerprint();
     assert!(rings.iter().all(|ring| ring.signing.fingerprint() == fingerprint));
     assert!(rings.iter().all(|ring| ring.encryption.len() == 1));
-    assert_eq!(list(&settings.certs_dir()).unwrap().len(), 2);
+    assert_eq!(list(&settings.certs_dir()).unwrap().len(), 3);
     assert_eq!(fingerprint.len(), 64);
+    let token = |ring: &KeyRing| ring.tokens.active(at(0)).unwrap().0.fingerprint.clone();
+    assert!(rings.iter().all(|ring| token(ring) == token(&rings[0]) && token(ring) != fingerprint));
+}
+
+#[test]
+fn one_key_cannot_sign_saml_and_tokens() {
+    let directory = tempfile::tempdir().unwrap();
+    let files = new_pair(directory.path(), KeyKind::Rsa2048, 0);
+    let mut settings = settings(directory.path());
+    settings.saml.signing = Some(files.clone());
+    settings.tokens.signing = Some(files);
+    let error = KeyRing::open(&settings, None, false, at(0), &Entropy::system()).unwrap_err();
+    assert!(matches!(error, KeyError::Shared(_)), "{error}");
+}
+
+#[test]
+fn tokens_take_rsa_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut settings = settings(directory.path());
+    settings.tokens.signing = Some(new_pair(directory.path(), KeyKind::P256, 0));
+    assert!(matches!(TokenKeys::open(&settings), Err(KeyError::Weak { .. })));
+    let owner = owner(directory.path());
+    let made = generate(KeyKind::P256, Purpose::Tokens, &owner, at(9), &Entropy::system());
+    assert!(matches!(made, Err(KeyError::Weak { .. })));
 }
 
 #[test]

@@ -9,6 +9,8 @@ pub enum Trigger {
     Application,
     /// An identity provider, by its LogoutRequest.
     Idp,
+    /// An OpenID provider, by its logout token: no browser is there.
+    Oidc,
     /// An operator, over the API.
     Operator,
     /// The person, in a browser.
@@ -43,6 +45,7 @@ impl Trigger {
             Self::Admin => "admin",
             Self::Application => "application",
             Self::Idp => "idp",
+            Self::Oidc => "oidc",
             Self::Operator => "operator",
             Self::Person => "person",
         }

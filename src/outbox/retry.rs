@@ -47,7 +47,8 @@ fn doubled(first: TimeDelta, times: u32) -> TimeDelta {
 }
 
 fn spread(whole: TimeDelta, jitter: u8) -> TimeDelta {
-    whole / 2 + whole / 2 * i32::from(jitter) / 255
+    let half = whole.num_milliseconds() / 2;
+    TimeDelta::milliseconds(half + half * i64::from(jitter) / 255)
 }
 
 #[cfg(test)]

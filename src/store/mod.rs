@@ -1,7 +1,8 @@
 //! Every SQL statement, as plain functions on a connection; one file per table family.
 //!
 //! The caller owns the transaction, and every instant is a parameter. Locks are taken in one order
-//! everywhere: principals by id, then sessions by id, then a logout.
+//! everywhere: what is of an OpenID provider (a sid before a sub), principals by id, then sessions by id,
+//! then a logout.
 
 pub mod api_tokens;
 pub mod application_sessions;
@@ -15,6 +16,8 @@ pub mod identity_providers;
 pub mod legs;
 pub mod logouts;
 pub mod notifications;
+pub mod oidc;
+pub mod oidc_sign_ins;
 pub mod open_requests;
 pub mod outbox;
 pub mod participations;

@@ -108,7 +108,7 @@ pub async fn due_applications(
           where (l.shut_until is null or l.shut_until <= $1)
             and exists (select from notification n
                          where n.application_id = a.id and n.state = 'pending'
-                           and (n.due_at <= $1 or l.failures > 0)
+                           and n.due_at <= case when l.failures > 0 then 'infinity'::timestamptz else $1 end
                            and (n.leased_until is null or n.leased_until <= $1))
           order by a.id",
         now
@@ -139,7 +139,7 @@ pub async fn lease(
             where id in (
                 select n.id from notification n
                  where n.application_id = $1 and n.state = 'pending'
-                   and (n.due_at <= $3 or (select failing from lane))
+                   and n.due_at <= (select case when failing then 'infinity'::timestamptz else $3 end from lane)
                    and (n.leased_until is null or n.leased_until <= $3)
                    and not exists (select from notification earlier
                                     where earlier.application_id = n.application_id and earlier.sid = n.sid

@@ -58,3 +58,23 @@ pub async fn lock_of_session(
     .await?;
     Ok(())
 }
+
+/// Locks the principals behind several sessions, by id.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn lock_of_sessions(
+    conn: &mut PgConnection,
+    sessions: &[crate::store::SessionId],
+) -> Result<(), StoreError> {
+    let sessions: Vec<i64> = sessions.iter().map(|session| session.0).collect();
+    sqlx::query!(
+        "select id from principal
+          where id in (select principal_id from authentication where session_id = any ($1))
+          order by id for update",
+        &sessions
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(())
+}

@@ -21,6 +21,7 @@ mod login;
 mod logout;
 mod metadata;
 mod navigation;
+mod oidc;
 mod original_url;
 mod pages;
 mod panic;
@@ -52,10 +53,14 @@ pub use serve::serve;
 /// The whole service over HTTP. Whoever serves it other than with [`serve()`] leaves the peer's
 /// address as `ConnectInfo<SocketAddr>` in the request's extensions, else it counts as unknown.
 pub fn router(app: App) -> Router {
-    executing(&app)
-        .merge(showing())
-        .nest(api::BASE, api::router(&app))
-        .merge(for_pages(&app))
+    let routes = executing(&app).merge(showing()).nest(api::BASE, api::router(&app)).merge(for_pages(&app));
+    guarded(app, routes)
+}
+
+/// Routes, and around them what holds for every request: the headers of every answer, pages for what
+/// is not there, and the page for a handler that panics (VAL-22).
+pub fn guarded(app: App, routes: Router<App>) -> Router {
+    routes
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(panic::Caught(app.clone())))
@@ -70,6 +75,9 @@ fn executing(app: &App) -> Router<App> {
         .route(routes::LOGIN, get(login::begin))
         .route(routes::ACS, post(acs::receive))
         .route(routes::SLO, get(slo::redirect).post(slo::post))
+        .route(routes::OIDC_LOGIN, get(oidc::begin))
+        .route(routes::OIDC_CALLBACK, get(oidc::receive))
+        .route(routes::OIDC_BACKCHANNEL, post(oidc::backchannel))
         .route(routes::LOGOUT, get(logout::ask).post(logout::start))
         .route(routes::LOGOUT_RESULT, get(logout::show));
     if app.settings().saml.soap {

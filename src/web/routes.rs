@@ -12,6 +12,12 @@ pub const ACS: &str = "/saml/acs";
 pub const SLO: &str = "/saml/slo";
 /// The single logout service for identity providers themselves.
 pub const SLO_SOAP: &str = "/saml/slo/soap";
+/// Sends a person to an OpenID provider.
+pub const OIDC_LOGIN: &str = "/auth0/login";
+/// Where OpenID providers send people back to.
+pub const OIDC_CALLBACK: &str = crate::app::oidc::CALLBACK_PATH;
+/// Where OpenID providers send logout tokens.
+pub const OIDC_BACKCHANNEL: &str = crate::app::oidc::BACKCHANNEL_PATH;
 /// Whether a session lives.
 pub const SESSION: &str = "/session";
 /// Waits for a session's end.
@@ -35,9 +41,9 @@ pub const READY: &str = "/readyz";
 /// nothing is executed (BIND-24).
 pub fn methods(path: &str) -> &'static str {
     match path {
-        ACS | SLO_SOAP => "POST",
+        ACS | SLO_SOAP | OIDC_BACKCHANNEL => "POST",
         SLO | LOGOUT => "GET, POST",
-        LOGIN => "GET",
+        LOGIN | OIDC_LOGIN | OIDC_CALLBACK => "GET",
         SESSION | SESSION_EVENTS => "GET, HEAD, OPTIONS",
         _ if path.starts_with("/logout/") => "GET",
         _ => "GET, HEAD",
@@ -46,10 +52,23 @@ pub fn methods(path: &str) -> &'static str {
 
 /// The name of a path in the audit: as our table has it, so that no handle is written down.
 pub fn named(path: &str) -> &'static str {
-    [METADATA, LOGIN, ACS, SLO, SLO_SOAP, SESSION, SESSION_EVENTS, FORWARD_AUTH, LOGOUT]
-        .into_iter()
-        .find(|known| *known == path)
-        .unwrap_or(if path.starts_with("/logout/") { LOGOUT_RESULT } else { "other" })
+    [
+        METADATA,
+        LOGIN,
+        ACS,
+        SLO,
+        SLO_SOAP,
+        OIDC_LOGIN,
+        OIDC_CALLBACK,
+        OIDC_BACKCHANNEL,
+        SESSION,
+        SESSION_EVENTS,
+        FORWARD_AUTH,
+        LOGOUT,
+    ]
+    .into_iter()
+    .find(|known| *known == path)
+    .unwrap_or(if path.starts_with("/logout/") { LOGOUT_RESULT } else { "other" })
 }
 
 #[cfg(test)]
@@ -58,7 +77,9 @@ mod tests {
 
     #[test]
     fn bind_24_head_is_allowed_only_where_nothing_is_executed() {
-        for path in [LOGIN, ACS, SLO, SLO_SOAP, LOGOUT, "/logout/AAAAAAAAAAAAAAAAAAAAAA"] {
+        let oidc = [OIDC_LOGIN, OIDC_CALLBACK, OIDC_BACKCHANNEL];
+        let saml = [LOGIN, ACS, SLO, SLO_SOAP, LOGOUT, "/logout/AAAAAAAAAAAAAAAAAAAAAA"];
+        for path in saml.into_iter().chain(oidc) {
             assert!(!methods(path).contains("HEAD"), "{path}");
         }
         assert!(methods(SESSION).contains("HEAD"));

@@ -4,9 +4,9 @@ use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use openssl::encrypt::{Decrypter, Encrypter};
+use openssl::encrypt::Decrypter;
 use openssl::rsa::Padding;
-use openssl::symm::{Cipher, decrypt_aead, encrypt, encrypt_aead};
+use openssl::symm::{Cipher, decrypt_aead};
 use signoff::app::idps;
 
 use crate::support::app::{TestApp, write_pem};
@@ -16,8 +16,9 @@ use crate::support::http::{HttpReply, send};
 use crate::support::idp::Idp;
 use crate::support::messages::{Name, Signed};
 use crate::support::metadata::{certificate_info, key_descriptor};
-use crate::support::story::{INDEX, Scene, Via};
+use crate::support::story::{INDEX, Scene, Via, send_request};
 use crate::support::xml::{DS, Element, MD, SAML};
+use crate::support::xmlenc::{AES_256_CBC, AES_256_GCM, CIPHERS, OAEP, OAEP_11, Placed, Sealing};
 
 /// What identity providers encrypt to: the present key, and the one before it.
 pub static PRESENT: LazyLock<Key> = LazyLock::new(|| Key::rsa(2048));
@@ -44,39 +45,8 @@ pub async fn start(more: &[(&str, &str)]) -> TestApp {
     TestApp::start_with(&variables).await
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    Gcm,
-    Cbc,
-}
-
-/// The element of that name with `plaintext` inside, encrypted to that key.
-fn sealed(name: &str, plaintext: &str, to: &Key, mode: Mode) -> String {
-    let content_key = [0x42; 32];
-    let mut encrypter = Encrypter::new(&to.private).unwrap();
-    encrypter.set_rsa_padding(Padding::PKCS1_OAEP).unwrap();
-    let mut wrapped = vec![0; encrypter.encrypt_len(&content_key).unwrap()];
-    let length = encrypter.encrypt(&content_key, &mut wrapped).unwrap();
-    wrapped.truncate(length);
-    let (algorithm, octets) = match mode {
-        Mode::Gcm => {
-            let (nonce, mut tag) = ([3; 12], [0; 16]);
-            let cipher = Cipher::aes_256_gcm();
-            let inner = encrypt_aead(cipher, &content_key, Some(&nonce), &[], plaintext.as_bytes(), &mut tag);
-            ("http://www.w3.org/2009/xmlenc11#aes256-gcm", [&nonce[..], &inner.unwrap(), &tag].concat())
-        }
-        Mode::Cbc => {
-            let first = [3; 16];
-            let cipher = Cipher::aes_256_cbc();
-            let inner = encrypt(cipher, &content_key, Some(&first), plaintext.as_bytes()).unwrap();
-            ("http://www.w3.org/2001/04/xmlenc#aes256-cbc", [&first[..], &inner].concat())
-        }
-    };
-    format!(
-        "<saml:{name} xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\"><xenc:EncryptedData xmlns:xenc=\"http://www.w3.org/2001/04/xmlenc#\" Type=\"http://www.w3.org/2001/04/xmlenc#Element\"><xenc:EncryptionMethod Algorithm=\"{algorithm}\"></xenc:EncryptionMethod><ds:KeyInfo xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\"><xenc:EncryptedKey><xenc:EncryptionMethod Algorithm=\"http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p\"></xenc:EncryptionMethod><xenc:CipherData><xenc:CipherValue>{}</xenc:CipherValue></xenc:CipherData></xenc:EncryptedKey></ds:KeyInfo><xenc:CipherData><xenc:CipherValue>{}</xenc:CipherValue></xenc:CipherData></xenc:EncryptedData></saml:{name}>",
-        BASE64.encode(wrapped),
-        BASE64.encode(octets)
-    )
+fn cbc(to: &Key) -> Sealing<'_> {
+    Sealing { cipher: AES_256_CBC, ..Sealing::of(to) }
 }
 
 /// Begins to sign in and brings a Response with an encrypted assertion.
@@ -85,7 +55,7 @@ async fn try_sign_in(
     idp: &Idp,
     name: &Name,
     signed: Signed,
-    (to, mode): (&Key, Mode),
+    sealing: Sealing<'_>,
 ) -> HttpReply {
     let begun = browser.begin_sign_in(idp).await;
     let mut response = idp.response(Some(begun.id()), name, INDEX);
@@ -96,7 +66,7 @@ async fn try_sign_in(
     response.signed = Signed::Nothing;
     let plain = response.signed(idp.key);
     let at = plain.find("<saml:Assertion").unwrap();
-    let sealed = sealed("EncryptedAssertion", &assertion, to, mode);
+    let sealed = sealing.element("EncryptedAssertion", &assertion);
     let mut xml = format!("{}{sealed}</samlp:Response>", &plain[..at]);
     if matches!(signed, Signed::Response | Signed::Both) {
         xml = dsig::enveloped(&xml, &response.id, idp.key, &Shape::of(idp.key));
@@ -109,17 +79,18 @@ async fn sso_21_an_encrypted_assertion_signs_in_if_a_signature_covers_it() {
     let app = start(&[]).await;
     let idp = app.idp("idp-a", &RSA_A).await;
     let name = Name::email("alice@example.org");
-    for (signed, to, mode, accepted) in [
-        (Signed::Response, &*PRESENT, Mode::Gcm, true),
-        (Signed::Response, &*PREVIOUS, Mode::Cbc, true),
-        (Signed::Assertion, &*PREVIOUS, Mode::Gcm, true),
-        (Signed::Both, &*PRESENT, Mode::Cbc, true),
-        (Signed::Assertion, &*PRESENT, Mode::Cbc, false),
-        (Signed::Nothing, &*PRESENT, Mode::Gcm, false),
-        (Signed::Both, &*RSA_B, Mode::Gcm, false),
+    for (signed, to, cipher, accepted) in [
+        (Signed::Response, &*PRESENT, AES_256_GCM, true),
+        (Signed::Response, &*PREVIOUS, AES_256_CBC, true),
+        (Signed::Assertion, &*PREVIOUS, AES_256_GCM, true),
+        (Signed::Both, &*PRESENT, AES_256_CBC, true),
+        (Signed::Assertion, &*PRESENT, AES_256_CBC, false),
+        (Signed::Nothing, &*PRESENT, AES_256_GCM, false),
+        (Signed::Both, &*RSA_B, AES_256_GCM, false),
     ] {
         let browser = app.browser();
-        let reply = try_sign_in(&browser, &idp, &name, signed, (to, mode)).await;
+        let sealing = Sealing { cipher, ..Sealing::of(to) };
+        let reply = try_sign_in(&browser, &idp, &name, signed, sealing).await;
         assert_eq!(reply.status, if accepted { 303 } else { 400 }, "{signed:?}: {}", reply.body);
         assert_eq!(browser.is_signed_in().await, accepted, "{signed:?}");
     }
@@ -136,20 +107,19 @@ async fn slo_28_encrypted_and_plain_names_mean_the_same_person() {
         let scene = Scene::enter(app, idp).await;
         // Encrypted to somebody else: row m, and nothing ends.
         let mut request = scene.request(via);
-        request.identifier = sealed("EncryptedID", &scene.name.xml(), &RSA_B, Mode::Gcm);
+        request.identifier = Sealing::of(&RSA_B).element("EncryptedID", &scene.name.xml());
         assert_eq!(scene.send(via, &request).await.status(), "Requester/UnknownPrincipal");
         scene.assert_refused("SLO-28").await;
         // Signed in in clear, signed out in secret.
         let mut request = scene.request(via);
-        request.identifier = sealed("EncryptedID", &scene.name.xml(), &PREVIOUS, Mode::Cbc);
+        request.identifier = cbc(&PREVIOUS).element("EncryptedID", &scene.name.xml());
         assert_eq!(scene.send(via, &request).await.status(), "Success", "{via:?}");
         assert!(!scene.alice.is_signed_in().await, "{via:?}");
 
         // Signed in in secret, signed out in clear.
         let again = scene.app.browser();
-        let how = (&*PRESENT, Mode::Gcm);
         let secret = Name::email("bob@example.org");
-        let reply = try_sign_in(&again, &scene.idp, &secret, Signed::Response, how).await;
+        let reply = try_sign_in(&again, &scene.idp, &secret, Signed::Response, Sealing::of(&PRESENT)).await;
         assert_eq!(reply.status, 303, "{}", reply.body);
         let mut request = scene.request(via);
         request.identifier = secret.xml();
@@ -159,13 +129,56 @@ async fn slo_28_encrypted_and_plain_names_mean_the_same_person() {
     }
 }
 
+/// Every algorithm, to either of the two live keys, with the wrapped key inside and beside, at every
+/// door: whoever is signed in in secret can be signed out in secret.
+#[tokio::test]
+async fn sso_21_and_slo_28_every_algorithm_is_taken_at_every_door() {
+    let app = start(&[]).await;
+    let idp = app.idp("idp-a", &RSA_A).await;
+    let mut number = 0;
+    for cipher in CIPHERS {
+        for (transport, placed, to) in [
+            (OAEP, Placed::Inside, &*PRESENT),
+            (OAEP, Placed::Beside, &*PREVIOUS),
+            (OAEP_11, Placed::Inside, &*PREVIOUS),
+            (OAEP_11, Placed::Beside, &*PRESENT),
+        ] {
+            let sealing = Sealing { cipher, transport, placed, ..Sealing::of(to) };
+            for via in Via::ALL {
+                number += 1;
+                let what = format!("{cipher} {transport} {placed:?} {via:?}");
+                let name = Name::email(&format!("secret-{number}@example.org"));
+                let browser = app.browser();
+                let reply = try_sign_in(&browser, &idp, &name, Signed::Response, sealing).await;
+                assert_eq!(reply.status, 303, "{what}: {}", reply.body);
+                assert_eq!(browser.session().await["authentications"][0]["name_id"]["value"], name.value);
+                let mut request = idp.logout_request(&name, &[INDEX]);
+                if via == Via::Soap {
+                    request.destination = Some(idp.sp.soap.clone());
+                }
+                request.identifier = sealing.element("EncryptedID", &name.xml());
+                let answer = send_request(&app.authority, &idp, via, &request, None).await;
+                assert_eq!(answer.status(), "Success", "{what}");
+                assert!(!browser.is_signed_in().await, "{what}");
+            }
+            // In an assertion that is itself in clear.
+            let browser = app.browser();
+            let name = Name::email(&format!("half-secret-{number}@example.org"));
+            let secret = sealing.element("EncryptedID", &name.xml());
+            browser.sign_in_as(&idp, &name, INDEX, |response| response.assertion.identifier = secret).await;
+            assert_eq!(browser.session().await["authentications"][0]["name_id"]["value"], name.value);
+        }
+    }
+    app.done().await;
+}
+
 #[tokio::test]
 async fn sso_21_an_encrypted_id_in_an_assertion_is_the_same_person() {
     let app = start(&[]).await;
     let idp = app.idp("idp-a", &RSA_A).await;
     let name = Name::email("alice@example.org");
     let browser = app.browser();
-    let secret = sealed("EncryptedID", &name.xml(), &PRESENT, Mode::Cbc);
+    let secret = cbc(&PRESENT).element("EncryptedID", &name.xml());
     browser.sign_in_as(&idp, &name, INDEX, |response| response.assertion.identifier = secret).await;
     let scene = Scene { app, idp, alice: browser, name };
     scene.assert_right_one_works(Via::Post).await;
@@ -190,7 +203,7 @@ async fn md_05_the_encryption_key_is_published_only_if_it_is_offered() {
         // It decrypts either way.
         let idp = app.idp("idp-a", &RSA_A).await;
         let (browser, name) = (app.browser(), Name::email("alice@example.org"));
-        try_sign_in(&browser, &idp, &name, Signed::Response, (&PRESENT, Mode::Gcm)).await;
+        try_sign_in(&browser, &idp, &name, Signed::Response, Sealing::of(&PRESENT)).await;
         assert!(browser.is_signed_in().await);
         app.done().await;
     }

@@ -23,6 +23,11 @@ mod binding_post;
 mod binding_redirect;
 mod binding_soap;
 mod cli;
+#[expect(
+    clippy::too_many_lines,
+    clippy::type_complexity,
+    reason = "a list of cases is as long as it is, with one column for each thing that differs"
+)]
 mod corpus;
 mod crash;
 mod encryption;
@@ -34,11 +39,13 @@ mod limits;
 mod messages;
 mod metadata;
 mod notify;
+mod oidc;
 mod promises;
 mod race;
 mod refusals;
 #[cfg(feature = "second-opinion")]
 mod second_opinion;
+mod secrecy;
 mod session_page;
 mod slo_initiate;
 mod slo_receive;
@@ -48,4 +55,5 @@ mod stories;
 mod support;
 mod switches;
 mod validation;
+mod web;
 mod wrapping;

@@ -1,12 +1,19 @@
 //! What an admin may loosen for one identity provider, one switch at a time; nothing of it
 //! switches a signature check off.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use chrono::TimeDelta;
+use openssl::ecdsa::EcdsaSig;
 
-use crate::support::app::TestApp;
-use crate::support::dsig::{ENVELOPED, INCLUSIVE, RSA_A, RSA_ATTACKER, RSA_SHA1, SHA1, Shape, transform};
+use crate::support::app::{TestApp, write_pem};
+use crate::support::dsig::{
+    EC_256, ENVELOPED, INCLUSIVE, RSA_A, RSA_ATTACKER, RSA_SHA1, SHA1, Shape, transform, unpercent,
+};
+use crate::support::idp::FromUs;
 use crate::support::messages::{Name, PERSISTENT, Signed, instant};
 use crate::support::story::{INDEX, Scene, Via};
+use crate::support::xml::SAMLP;
 
 #[tokio::test]
 async fn unknown_principal_is_success() {
@@ -130,4 +137,46 @@ async fn prefer_post() {
     scene.app.set_switch("idp-a", "prefer_post", "true").await;
     assert_eq!(scene.idp.sp.read_front(&scene.alice.sign_out().await).binding, "post");
     scene.done().await;
+}
+
+/// SSO-02: by default the identity provider chooses; for one that must be told it may.
+#[tokio::test]
+async fn sso_02_allow_create() {
+    let app = TestApp::start().await;
+    let idp = app.idp("idp-a", &RSA_A).await;
+    let policy = |request: &FromUs| request.message.child(SAMLP, "NameIDPolicy").cloned();
+    assert!(policy(&app.browser().begin_sign_in(&idp).await).is_none());
+    app.set_switch("idp-a", "allow_create", "true").await;
+    let asked = policy(&app.browser().begin_sign_in(&idp).await).unwrap();
+    assert_eq!(asked.attribute("AllowCreate"), Some("true"));
+    assert_eq!(asked.attribute("Format"), None);
+    assert_eq!(asked.attributes.len(), 1);
+    app.browser().sign_in(&idp, &Name::email("alice@example.org"), INDEX).await;
+    app.done().await;
+}
+
+/// BIND-13: how our ECDSA signature stands in the query of a Redirect.
+#[tokio::test]
+async fn bind_13_ecdsa_der() {
+    let directory = tempfile::tempdir().unwrap();
+    let pem = |name: &str, octets: Vec<u8>| write_pem(directory.path(), name, &octets).display().to_string();
+    let key = pem("ec.key", EC_256.private.private_key_to_pem_pkcs8().unwrap());
+    let certificate = pem("ec.crt", EC_256.certificate.to_pem().unwrap());
+    let app = TestApp::start_with(&[
+        ("SIGNOFF_SAML__SIGNING_KEY", &key),
+        ("SIGNOFF_SAML__SIGNING_CERTIFICATE", &certificate),
+    ])
+    .await;
+    let idp = app.idp("idp-a", &RSA_A).await;
+    // Raw, as XML Signature has it: the reader of the tests takes no other.
+    app.browser().begin_sign_in(&idp).await;
+    app.set_switch("idp-a", "ecdsa_der", "true").await;
+    let reply = app.browser().get("/saml/login?idp=idp-a").await;
+    let (signed, signature) = reply.location().split_once("&Signature=").unwrap();
+    let signed = signed.split_once('?').unwrap().1;
+    let signature = BASE64.decode(unpercent(signature)).unwrap();
+    let parts = EcdsaSig::from_der(&signature).expect("DER");
+    let public = idp.sp.key.ec_key().unwrap();
+    assert!(parts.verify(&openssl::sha::sha256(signed.as_bytes()), &public).unwrap());
+    app.done().await;
 }

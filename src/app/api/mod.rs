@@ -3,6 +3,8 @@
 //! Whoever asks is a [`Caller`](crate::app::tokens::Caller). What a caller may not see is
 //! [`Refused::NotFound`], whether it exists or not.
 
+pub mod applications;
+pub mod deliveries;
 pub mod identity_providers;
 pub mod logouts;
 pub mod once;

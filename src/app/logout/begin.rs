@@ -5,13 +5,14 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::app::legs::{Affair, Move};
+use crate::app::oidc::BACKCHANNEL_PATH;
 use crate::app::registry::Snapshot;
 use crate::app::{App, Fault};
 use crate::logout::plan::{Browser, Reach, Trigger};
 use crate::logout::step::{Leg, LegState, Logout, RESUME_WITHIN};
 use crate::store::logouts::{self, NewLogout};
 use crate::store::sessions::{self, Session};
-use crate::store::{LogoutId, TokenId, audit, legs as stored, notifications, outbox, principals};
+use crate::store::{LogoutId, TokenId, audit, legs as stored, notifications, oidc, outbox, principals};
 
 /// Locks the principals of a session, then the session; none if it is over.
 pub(in crate::app) async fn lock_alive(
@@ -78,7 +79,8 @@ pub(in crate::app) async fn begin(
         }
         legs.push(Leg { id: leg, reach, state, deadline: None, resumed: false, resume_until });
     }
-    let (queued, alone) = (legs.iter().any(|leg| leg.state == LegState::Queued), legs.is_empty());
+    let queued = legs.iter().any(|leg| leg.state == LegState::Queued);
+    let alone = legs.is_empty() && oidc::authentications(conn, session.id).await?.is_empty();
     let browser = match telling {
         Telling::Nobody => Browser::Absent,
         Telling::Through(browser) => browser,
@@ -86,7 +88,10 @@ pub(in crate::app) async fn begin(
     let step = Logout::start(browser, legs, now);
     let affair = Affair::begun(conn, id).await?;
     let next = app.save(conn, &affair, step, now).await?;
-    audit::add(conn, &entry(new.trigger, by, id, now)).await?;
+    // A logout token has its own line, for all that it ends.
+    if new.trigger != Trigger::Oidc {
+        audit::add(conn, &entry(new.trigger, by, id, now)).await?;
+    }
     let counted = notifications::unheard(conn, id, now).await?.waiting > 0;
     Ok(Begun { id, handle, next, queued, alone, counted })
 }
@@ -95,6 +100,7 @@ fn entry(trigger: Trigger, by: Option<TokenId>, id: LogoutId, now: DateTime<Utc>
     let (endpoint, rule) = match trigger {
         Trigger::Admin => ("admin", "SLO-46"),
         Trigger::Application | Trigger::Operator => ("api", "SLO-46"),
+        Trigger::Oidc => (BACKCHANNEL_PATH, "OIDC-08"),
         Trigger::Idp | Trigger::Person => ("/logout", "SLO-35"),
     };
     audit::Entry {

@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::app::oidc::{host, oidc_state};
 use crate::app::{App, Fault, ReturnTarget};
 use crate::logout::hearing::Hearing;
 use crate::logout::step::{LegState, RESUME_WITHIN};
 use crate::store::legs::{self, LegRow};
-use crate::store::logouts;
 use crate::store::notifications::{self, HeardRow};
+use crate::store::{logouts, oidc};
 
 /// For how long the page looks again whether an application has heard.
 const LOOK_FOR: TimeDelta = TimeDelta::minutes(1);
@@ -69,6 +70,11 @@ pub enum Layer {
     IdentityProvider {
         /// Its display name.
         name: String,
+    },
+    /// The session at an OpenID provider.
+    OpenIdProvider {
+        /// The host of its issuer.
+        host: String,
     },
     /// The session in an application.
     Application {
@@ -139,8 +145,20 @@ pub(super) async fn view(app: &App, handle: &LogoutHandle) -> Result<Option<Logo
         },
         state: layer_state(leg, now),
     });
+    let oidc = oidc::authentications_of_logout(&mut conn, row.id).await?;
+    let oidc = oidc.iter().map(|authentication| LayerView {
+        layer: Layer::OpenIdProvider { host: host(&authentication.issuer) },
+        state: match oidc_state(authentication) {
+            LegState::Confirmed => LayerState::Confirmed,
+            _ => LayerState::NoEndpoint,
+        },
+    });
     Ok(Some(LogoutView {
-        layers: std::iter::once(ours).chain(theirs).chain(applications.into_iter().map(told)).collect(),
+        layers: std::iter::once(ours)
+            .chain(theirs)
+            .chain(oidc)
+            .chain(applications.into_iter().map(told))
+            .collect(),
         finished: over && !telling,
         return_to: row.return_to.as_deref().and_then(|target| app.recorded_target(target)),
         sign_in_again: over,

@@ -21,6 +21,8 @@ const BATCH: i64 = 128;
 const PARALLEL: usize = 8;
 /// After that long no more of a batch is begun, so that all of it is settled before the lease runs out.
 const BEGIN_WITHIN: Duration = Duration::from_secs(15);
+/// How long a delivery waits for its turn among those to all applications.
+const PLACE_WITHIN: Duration = Duration::from_secs(5);
 /// The longest text that is kept of what was wrong.
 const LONGEST_ERROR: usize = 300;
 
@@ -103,8 +105,11 @@ async fn send(app: &App, receiver: &Arc<Receiver>, leased: Vec<Leased>) -> Vec<T
         }
         match under_way.join_next().await {
             Some(Ok((one, sent))) => {
-                taken |= sent.as_ref().err().is_none_or(Failed::is_about_the_notice);
-                tries.push((one, Some(sent)));
+                taken |= sent.as_ref().is_some_and(|sent| match sent {
+                    Ok(_) => true,
+                    Err(failed) => failed.is_about_the_notice(),
+                });
+                tries.push((one, sent));
             }
             // Its lease runs out.
             Some(Err(error)) => tracing::error!(%error, "a delivery broke off"),
@@ -115,13 +120,16 @@ async fn send(app: &App, receiver: &Arc<Receiver>, leased: Vec<Leased>) -> Vec<T
     tries
 }
 
-async fn exchange(app: &App, receiver: &Receiver, one: &Leased) -> Result<u16, Failed> {
+/// Sends one notification; none if there is no place for that in time.
+async fn exchange(app: &App, receiver: &Receiver, one: &Leased) -> Option<Result<u16, Failed>> {
     // Rather than that deliveries use up the process's descriptors.
-    let Ok(_place) = app.0.notify_room.acquire().await else {
-        return Err(Unacknowledged::NoConnection.into());
+    let place = tokio::time::timeout(PLACE_WITHIN, app.0.notify_room.acquire()).await;
+    let _place = place.ok()?.ok()?;
+    let notice = match receiver.notice(app, one, app.now()) {
+        Ok(notice) => notice,
+        Err(unmade) => return Some(Err(unmade.into())),
     };
-    let notice = receiver.notice(app, one, app.now())?;
-    Ok(app.0.notifier.send(receiver.form, &receiver.url, notice).await?)
+    Some(app.0.notifier.send(receiver.form, &receiver.url, notice).await.map_err(Failed::from))
 }
 
 async fn settle(app: &App, receiver: &Receiver, tries: Vec<Try>) -> Result<Round, Fault> {

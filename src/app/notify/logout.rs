@@ -23,7 +23,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(40);
 /// longer goes on behind its back.
 pub(in crate::app) async fn deliver_now(app: &App, logout: LogoutId) {
     let _ = tokio::time::timeout(BUDGET, spawned(app, logout, false)).await;
-    app.0.notify_bell.notify_one();
 }
 
 /// Decides the status of a logout that an identity provider has asked for: delivers what counts, waits
@@ -44,8 +43,6 @@ pub(in crate::app) async fn conclude(app: &App, logout: LogoutId) -> Result<Reco
         drop(conn);
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    // What does not count is told by the worker.
-    app.0.notify_bell.notify_one();
     let mut conn = app.connection().await?;
     let status = notifications::decide(&mut conn, logout).await?;
     recorded(logout, status.as_deref().unwrap_or_default())
@@ -77,6 +74,8 @@ async fn work(app: &App, logout: LogoutId, counted_only: bool) -> Result<(), Fau
     let leased =
         notifications::lease_of_logout(&mut conn, logout, counted_only, now, now + retry::LEASE).await?;
     drop(conn);
+    // What is not leased here is told by a lane.
+    app.0.notify_bell.notify_one();
     let mut of_application: BTreeMap<ApplicationId, Vec<Leased>> = BTreeMap::new();
     for one in leased {
         of_application.entry(one.application).or_default().push(one);

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Fault};
@@ -24,6 +25,8 @@ use crate::store::{ApplicationId, notifications};
 
 /// How often a node looks for what is due without being called.
 const EVERY: Duration = Duration::from_secs(1);
+/// The least time between two looks.
+const BREATH: Duration = Duration::from_millis(20);
 /// How many rows a statement touches at most, where it does not deliver.
 const BATCH: i64 = 500;
 /// After that long the node that should have decided the status of a logout is gone.
@@ -36,7 +39,11 @@ pub async fn run(app: App, shutdown: CancellationToken) {
     let mut busy: HashSet<ApplicationId> = HashSet::new();
     // Something was due for an application that was busy: perhaps it came after its last look.
     let mut missed = false;
+    let mut next_look = Instant::now();
     loop {
+        // A bell that rings all the time must not make this the busiest task of all.
+        tokio::time::sleep_until(next_look).await;
+        next_look = Instant::now() + BREATH;
         match due(&app).await {
             Ok(due) => {
                 for application in due {
@@ -115,9 +122,8 @@ pub(super) async fn run_due(app: &App) -> Result<u64, Fault> {
     Ok(all)
 }
 
-/// What has waited long enough: notifications to applications that were not there all day, and logouts
-/// of which nobody has decided the status.
-pub(super) async fn close_overdue(app: &App) -> Result<u64, Fault> {
+/// Gives up notifications to applications that were not there all day.
+pub(super) async fn bury(app: &App) -> Result<(), Fault> {
     let now = app.now();
     let mut all = 0;
     loop {
@@ -131,12 +137,17 @@ pub(super) async fn close_overdue(app: &App) -> Result<u64, Fault> {
     if all > 0 {
         tracing::warn!(notifications = all, "given up: their applications were not there all day");
     }
+    Ok(())
+}
+
+/// Decides the status of logouts that nobody has decided; says of how many.
+pub(super) async fn decide_overdue(app: &App) -> Result<u64, Fault> {
     let mut conn = app.connection().await?;
-    for logout in notifications::undecided(&mut conn, now - DECIDED_WITHIN, BATCH).await? {
-        notifications::decide(&mut conn, logout).await?;
-        all += 1;
+    let undecided = notifications::undecided(&mut conn, app.now() - DECIDED_WITHIN, BATCH).await?;
+    for logout in &undecided {
+        notifications::decide(&mut conn, *logout).await?;
     }
-    Ok(all)
+    Ok(u64::try_from(undecided.len()).unwrap_or(u64::MAX))
 }
 
 async fn due(app: &App) -> Result<Vec<ApplicationId>, Fault> {

@@ -11,7 +11,9 @@ use utoipa::openapi::{ContentBuilder, ObjectBuilder, PathItem, Ref, RefOr, Requi
 use utoipa::{Modify, OpenApi};
 
 use super::problem::Problem;
-use super::{BASE, Who, identity_providers, logouts, revocations, sessions, table, tokens};
+use super::{
+    BASE, Who, applications, deliveries, identity_providers, logouts, revocations, sessions, table, tokens,
+};
 use crate::web::reply;
 
 static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(Document::openapi);
@@ -42,6 +44,9 @@ pub async fn show() -> Response {
         logouts::list, logouts::start, logouts::show,
         identity_providers::list, identity_providers::import, identity_providers::show,
         identity_providers::change,
+        applications::list, applications::create, applications::show, applications::change,
+        applications::remove,
+        deliveries::list, deliveries::show, deliveries::retry,
         revocations::read,
         tokens::list, tokens::create, tokens::revoke,
     ),

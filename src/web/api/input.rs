@@ -50,6 +50,8 @@ pub enum List {
     Logouts,
     /// `GET /api/v1/tokens`.
     Tokens,
+    /// `GET /api/v1/deliveries`.
+    Deliveries,
 }
 
 impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<App> for Posted<T, LIMIT> {
@@ -58,11 +60,18 @@ impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<App> for Posted<T, LIM
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
         let caller = Caller::from_request_parts(&mut parts, app).await?;
-        if !is_json(&parts.headers) {
+        let said = parts.headers.contains_key(header::CONTENT_TYPE);
+        if said && !is_json(&parts.headers) {
             return Err(Problem::not_json());
         }
         let key = key(&parts.headers)?;
         let octets = body::octets(body, LIMIT).await.map_err(|unread| Problem::unread(unread.why, LIMIT))?;
+        // Where there is nothing to say, nothing has to be sent.
+        let octets = match (said, octets.is_empty()) {
+            (true, _) => octets,
+            (false, true) => b"{}".to_vec(),
+            (false, false) => return Err(Problem::not_json()),
+        };
         let path = parts.extensions.get::<OriginalUri>().map_or_else(|| parts.uri.path(), |uri| uri.path());
         let route = format!("{} {path}", parts.method);
         let once = match key {
@@ -142,6 +151,7 @@ impl List {
             Self::Sessions => b's',
             Self::Logouts => b'l',
             Self::Tokens => b't',
+            Self::Deliveries => b'd',
         }
     }
 

@@ -4,7 +4,9 @@
 //! A request is admitted by its bearer token alone; cookies are not looked at, so no other site can
 //! use a browser's. What a token may not see looks like what does not exist.
 
+mod applications;
 mod caller;
+mod deliveries;
 mod docs;
 mod document;
 mod identity_providers;
@@ -73,6 +75,14 @@ fn table() -> Vec<Route> {
         route(Method::POST, "/v1/identity-providers", Who::Admin, post(identity_providers::import)),
         route(Method::GET, "/v1/identity-providers/{name}", Who::Operator, get(identity_providers::show)),
         route(Method::PATCH, "/v1/identity-providers/{name}", Who::Admin, patch(identity_providers::change)),
+        route(Method::GET, "/v1/applications", Who::Operator, get(applications::list)),
+        route(Method::POST, "/v1/applications", Who::Admin, post(applications::create)),
+        route(Method::GET, "/v1/applications/{id}", Who::Operator, get(applications::show)),
+        route(Method::PATCH, "/v1/applications/{id}", Who::Admin, patch(applications::change)),
+        route(Method::DELETE, "/v1/applications/{id}", Who::Admin, delete(applications::remove)),
+        route(Method::GET, "/v1/deliveries", Who::Any, get(deliveries::list)),
+        route(Method::GET, "/v1/deliveries/{id}", Who::Any, get(deliveries::show)),
+        route(Method::POST, "/v1/deliveries/{id}/retry", Who::Operator, post(deliveries::retry)),
         route(Method::GET, "/v1/revocations", Who::Any, get(revocations::read)),
         route(Method::GET, "/v1/tokens", Who::Admin, get(tokens::list)),
         route(Method::POST, "/v1/tokens", Who::Admin, post(tokens::create)),

@@ -25,6 +25,7 @@ fn layer(view: &logout::LayerView) -> Layer {
     let (tone, what) = told(view.state);
     let name = match &view.layer {
         logout::Layer::ThisSite => String::from("This site"),
+        logout::Layer::OpenIdProvider { host } => host.clone(),
         logout::Layer::IdentityProvider { name } | logout::Layer::Application { name } => name.clone(),
     };
     Layer { name, tone, what }

@@ -133,6 +133,12 @@ async fn a_token_below_the_needed_role_sees_nothing() {
         ("GET", "/api/v1/identity-providers/idp-a"),
         ("POST", "/api/v1/identity-providers"),
         ("PATCH", "/api/v1/identity-providers/idp-a"),
+        ("GET", "/api/v1/applications"),
+        ("POST", "/api/v1/applications"),
+        ("GET", "/api/v1/applications/shop"),
+        ("PATCH", "/api/v1/applications/shop"),
+        ("DELETE", "/api/v1/applications/shop"),
+        ("POST", "/api/v1/deliveries/1/retry"),
         ("GET", "/api/v1/tokens"),
         ("POST", "/api/v1/tokens"),
         ("DELETE", "/api/v1/tokens/1"),
@@ -146,9 +152,13 @@ async fn a_token_below_the_needed_role_sees_nothing() {
         let reply = operator.send(method, path, &[], None).await;
         super::assert_looks_unknown(&operator, &reply).await;
     }
-    for (method, path) in
-        [("POST", "/api/v1/identity-providers"), ("PATCH", "/api/v1/identity-providers/idp-a")]
-    {
+    for (method, path) in [
+        ("POST", "/api/v1/identity-providers"),
+        ("PATCH", "/api/v1/identity-providers/idp-a"),
+        ("POST", "/api/v1/applications"),
+        ("PATCH", "/api/v1/applications/shop"),
+        ("DELETE", "/api/v1/applications/shop"),
+    ] {
         let reply = operator.send(method, path, &[], None).await;
         assert_eq!(problem(&reply), (403, "forbidden".to_owned()), "{method} {path}");
     }

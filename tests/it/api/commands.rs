@@ -1,6 +1,8 @@
 //! `signoff token` on the command line.
 
+use crate::support::dsig::RSA_A;
 use crate::support::http::send;
+use crate::support::messages::Name;
 use crate::support::process::Site;
 
 #[tokio::test]
@@ -24,5 +26,33 @@ async fn an_admin_makes_lists_and_revokes_tokens_while_the_service_runs() {
     site.run(&["token", "revoke", "4711"]).one_line(1);
     site.run(&["token", "create", "x", "--role", "application", "--application", "none"]).one_line(1);
     assert_eq!(site.run(&["token", "create", "x", "--role", "root"]).code, 2);
+    site.database().drop().await;
+}
+
+#[tokio::test]
+async fn slo_56_whoever_is_named_over_the_api_is_not_named_in_the_log() {
+    let site = Site::new().await;
+    let service = site.serve();
+    let idp = site.idp(&service, "idp-a", &RSA_A).await;
+    let alice = service.browser();
+    alice.sign_in(&idp, &Name::email("alice@example.org"), "1").await;
+    let token = site.run(&["token", "create", "help desk", "--role", "operator"]).good();
+    let bearer = format!("Bearer {}", token.trim());
+    let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
+    let format = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress";
+    for (identity_provider, status) in [("none", 422), ("idp-a", 201)] {
+        let name_id = serde_json::json!({ "value": "alice@example.org", "format": format });
+        let body = serde_json::json!({
+            "principal": { "identity_provider": identity_provider, "name_id": name_id },
+        });
+        let body = body.to_string();
+        let reply =
+            send(&service.authority, "POST", "/api/v1/logouts", &headers, Some(body.as_bytes())).await;
+        assert_eq!(reply.status, status, "{}", reply.body);
+    }
+    assert!(!alice.is_signed_in().await);
+    let log = service.log();
+    assert!(log.contains("logouts were started"), "{log}");
+    assert!(!log.contains("alice") && !log.contains(token.trim()), "{log}");
     site.database().drop().await;
 }

@@ -148,3 +148,18 @@ async fn an_answer_that_holds_a_secret_is_not_readable_in_the_database() {
     assert!(!text.contains("signoff_") && !text.contains(&secret[8..20]));
     scene.done().await;
 }
+
+#[tokio::test]
+async fn any_node_knows_what_another_has_done() {
+    let scene = Scene::new().await;
+    let id = session_id(&scene.alice).await;
+    let here = scene.app.api_of("shop").await;
+    let node = scene.app.second_node().await;
+    let there = here.at(&node.authority);
+    let body = json!({ "session": id });
+    let first = here.post_once(SESSIONS, "k", body.clone()).await;
+    let again = there.post_once(SESSIONS, "k", body).await;
+    assert_eq!((again.status, &again.body), (201, &first.body));
+    assert_eq!(scene.app.count("select count(*) from participation").await, 1);
+    scene.done().await;
+}

@@ -1,8 +1,10 @@
 //! The API: who may do what, once, and nothing else.
 
 mod admission;
+mod applications;
 mod bodies;
 mod commands;
+mod deliveries;
 mod documents;
 mod idempotency;
 mod identity_providers;

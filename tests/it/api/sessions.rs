@@ -227,3 +227,34 @@ async fn what_time_has_ended_needs_no_logout() {
     assert_eq!(seen["end_reason"], "expired");
     scene.done().await;
 }
+
+/// Whatever comes first, the registration or the end: who was told that it takes part is told of the
+/// end.
+#[tokio::test]
+async fn no_end_slips_by_a_registration() {
+    let scene = Scene::new().await;
+    let shop = scene.app.api_of("shop").await;
+    let operator = scene.app.api("operator").await;
+    let mut registered = Vec::new();
+    for round in 0..12 {
+        let browser = scene.app.browser();
+        browser.arrive(&scene.idp, &Name::email(&format!("p{round}@example.org")), "1").await;
+        let id = session_id(&browser).await;
+        let path = format!("/api/v1/sessions/{id}");
+        let (reply, ended) =
+            tokio::join!(shop.post("/api/v1/sessions", json!({ "session": id })), operator.delete(&path));
+        assert_eq!(ended.json()["session"]["active"], false);
+        match reply.status {
+            201 => registered.push(reply.json()["id"].as_str().unwrap().to_owned()),
+            status => assert_eq!(status, 409, "{}", reply.body),
+        }
+    }
+    let mut told: Vec<String> = sqlx::query_scalar("select unnest(participations) from notification")
+        .fetch_all(&scene.app.pool)
+        .await
+        .unwrap();
+    told.sort();
+    registered.sort();
+    assert_eq!(told, registered);
+    scene.done().await;
+}

@@ -217,7 +217,7 @@ async fn every_document_is_refused_audited_and_changes_nothing() {
         match outcome {
             Ok(()) => wrong.push(format!("{name}: it was imported")),
             Err(text) if !text.contains(document.says) || text.contains('\n') => {
-                wrong.push(format!("{name}: {text}"))
+                wrong.push(format!("{name}: {text}"));
             }
             Err(_) => {}
         }

@@ -6,6 +6,7 @@
 //! session and its cookie, the audit, the outbox, the network. Then the right message arrives at
 //! the same victim and has to do its work: what was refused was refused for the one thing.
 
+mod assertion;
 mod binding;
 mod content;
 mod encrypted;
@@ -15,6 +16,7 @@ mod metadata;
 mod proofs;
 mod shape;
 mod stage;
+mod tampering;
 mod wrapping;
 
 use signoff::saml::refusal::{NotConfirmed, Refusal};

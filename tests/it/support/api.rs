@@ -12,7 +12,7 @@ use super::schema::Document;
 pub struct Api {
     pub authority: String,
     pub token: String,
-    document: Document,
+    pub document: Document,
 }
 
 impl TestApp {
@@ -53,15 +53,16 @@ impl TestApp {
     pub async fn add_application(&self, slug: &str, form: &str, subject: &str) {
         let url = (form != "pull").then(|| "http://127.0.0.1:1/nobody".to_owned());
         sqlx::query(
-            "insert into application (slug, name, form, url, origins, subject, counts_for_success, created_at,
+            "insert into application (slug, name, form, url, origins, subject, counts_for_success, secret, created_at,
                                       updated_at)
-             values ($1, $1, $2, $3, $4, $5, false, $6, $6)",
+             values ($1, $1, $2, $3, $4, $5, false, $6, $7, $7)",
         )
         .bind(slug)
         .bind(form)
         .bind(url)
         .bind(vec![format!("https://{slug}.example")])
         .bind(subject)
+        .bind((form == "webhook").then(|| vec![7_u8; 32]))
         .bind(self.now())
         .execute(&self.pool)
         .await
@@ -70,6 +71,11 @@ impl TestApp {
 }
 
 impl Api {
+    /// The same caller at another node.
+    pub fn at(&self, authority: &str) -> Self {
+        Self { authority: authority.to_owned(), ..self.clone() }
+    }
+
     /// Sends a request as it is and holds the answer against the document.
     pub async fn send(
         &self,

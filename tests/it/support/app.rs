@@ -106,14 +106,15 @@ impl TestApp {
         let directory = tempfile::Builder::new().prefix("signoff-app").tempdir().unwrap();
         let mut machine = Machine::bare(directory.path());
         let (key, certificate) = &*OUR_FILES;
-        let mut set = |name: &str, value: &str| machine.variables.push((name.to_owned(), value.to_owned()));
-        set("SIGNOFF_SAML__SIGNING_KEY", &key.display().to_string());
-        set("SIGNOFF_SAML__SIGNING_CERTIFICATE", &certificate.display().to_string());
-        if !variables.iter().any(|(name, _)| *name == "SIGNOFF_BASE_URL") {
-            set("SIGNOFF_BASE_URL", &base_url);
-        }
-        for (name, value) in variables {
-            set(name, value);
+        let own = [
+            ("SIGNOFF_SAML__SIGNING_KEY", key.display().to_string()),
+            ("SIGNOFF_SAML__SIGNING_CERTIFICATE", certificate.display().to_string()),
+            ("SIGNOFF_BASE_URL", base_url.clone()),
+        ];
+        let own = own.iter().map(|(name, value)| (*name, value.as_str()));
+        let own = own.filter(|(name, _)| !variables.iter().any(|(other, _)| other == name));
+        for (name, value) in own.chain(variables.iter().copied()) {
+            machine.variables.push((name.to_owned(), value.to_owned()));
         }
         let settings = Settings::load(&Flags::default(), &machine).unwrap();
         let database = TestDatabase::fresh().await;

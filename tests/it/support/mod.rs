@@ -11,6 +11,7 @@ pub mod http;
 pub mod idp;
 pub mod messages;
 pub mod metadata;
+pub mod oidc;
 pub mod process;
 pub mod receiver;
 pub mod schema;

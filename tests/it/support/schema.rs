@@ -50,6 +50,9 @@ impl Document {
             let target = self.0.pointer(reference.trim_start_matches('#')).ok_or("a dangling $ref")?;
             return self.holds(target, value, at);
         }
+        if let Some(parts) = schema["allOf"].as_array() {
+            return self.holds(&self.merged(parts), value, at);
+        }
         for word in ["oneOf", "anyOf"] {
             if let Some(choices) = schema[word].as_array() {
                 let fitting = choices.iter().any(|choice| self.holds(choice, value, at).is_ok());
@@ -89,6 +92,22 @@ impl Document {
             Value::Object(members) => self.object_holds(schema, members, at),
             _ => Ok(()),
         }
+    }
+
+    /// One object out of several that hold together.
+    fn merged(&self, parts: &[Value]) -> Value {
+        let mut whole = serde_json::json!({ "type": "object", "required": [], "properties": {} });
+        for part in parts {
+            let part = match part["$ref"].as_str() {
+                Some(reference) => self.0.pointer(reference.trim_start_matches('#')).unwrap(),
+                None => part,
+            };
+            let required = part["required"].as_array().cloned().unwrap_or_default();
+            whole["required"].as_array_mut().unwrap().extend(required);
+            let properties = part["properties"].as_object().cloned().unwrap_or_default();
+            whole["properties"].as_object_mut().unwrap().extend(properties);
+        }
+        whole
     }
 
     fn object_holds(

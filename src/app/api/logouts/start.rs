@@ -123,7 +123,10 @@ pub async fn start(app: &App, caller: &Caller, wanted: &Start, once: Option<&Onc
         [] => {}
         [logout] => worker::deliver_now(app, *logout).await,
         // Too many to be waited for.
-        _ => app.0.outbox_bell.notify_one(),
+        _ => {
+            app.0.outbox_bell.notify_one();
+            app.0.notify_bell.notify_one();
+        }
     }
     Ok(answer)
 }

@@ -85,10 +85,6 @@ async fn end_session(app: &App, caller: &Caller, found: &Session) -> Result<Opti
 
 /// Ends an application's own session, and nothing else.
 async fn end_own(app: &App, caller: &Caller, own: &ApplicationSession) -> Result<(), Halt> {
-    if own.source == "forward-auth" {
-        // The next check would bring it back, unnoticed by who is to be told.
-        return Err(Refused::Conflict(String::from("this part is over with its session only")).into());
-    }
     let mut tx = app.begin().await?;
     if let Some(session) = own.session {
         sessions::lock(&mut tx, session).await?;

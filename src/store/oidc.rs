@@ -1,0 +1,471 @@
+//! OpenID providers: who is signed in on their word, whom their logout tokens bar.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use crate::store::{LogoutId, SessionId, StoreError};
+
+/// What two transactions about the same thing at a provider both lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject<'a> {
+    /// A session there.
+    Sid(&'a str),
+    /// A person there.
+    Sub(&'a str),
+}
+
+/// One session at a provider on which a session of ours rests.
+#[derive(Debug, Clone)]
+pub struct OidcAuthentication {
+    /// Its row.
+    pub id: i64,
+    /// The name of the provider in the settings.
+    pub provider: String,
+    /// Its issuer.
+    pub issuer: String,
+    /// The person there.
+    pub subject: String,
+    /// The session there, if the provider names it.
+    pub sid: Option<String>,
+    /// The last ID token of it.
+    pub id_token: String,
+    /// When the person was authenticated there.
+    pub auth_time: DateTime<Utc>,
+    /// When the provider itself said that it is over.
+    pub ended_at: Option<DateTime<Utc>>,
+}
+
+/// What an accepted ID token adds.
+#[derive(Debug, Clone, Copy)]
+pub struct NewOidcAuthentication<'a> {
+    /// The name of the provider in the settings.
+    pub provider: &'a str,
+    /// Its issuer.
+    pub issuer: &'a str,
+    /// The person there.
+    pub subject: &'a str,
+    /// The session there.
+    pub sid: Option<&'a str>,
+    /// The ID token itself.
+    pub id_token: &'a str,
+    /// When the person was authenticated there.
+    pub auth_time: DateTime<Utc>,
+}
+
+impl Subject<'_> {
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Sid(_) => "sid",
+            Self::Sub(_) => "sub",
+        }
+    }
+
+    const fn value(&self) -> &str {
+        match self {
+            Self::Sid(value) | Self::Sub(value) => value,
+        }
+    }
+}
+
+/// Locks what a sign-in, a registration or a logout token is about, until the transaction ends. A
+/// sid is locked before a sub, and both before principals and sessions. What is read after this is
+/// what is true under the lock.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn lock(
+    conn: &mut PgConnection,
+    issuer: &str,
+    subject: Subject<'_>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    loop {
+        let found = sqlx::query_scalar!(
+            "select true from oidc_subject where issuer = $1 and kind = $2 and value = $3 for update",
+            issuer,
+            subject.kind(),
+            subject.value()
+        )
+        .fetch_optional(&mut *conn)
+        .await?;
+        if found.is_some() {
+            return Ok(());
+        }
+        // Somebody else may be making, or removing, the same row: then the next round finds out.
+        sqlx::query!(
+            "insert into oidc_subject (issuer, kind, value, created_at) values ($1, $2, $3, $4) on conflict do nothing",
+            issuer,
+            subject.kind(),
+            subject.value(),
+            now
+        )
+        .execute(&mut *conn)
+        .await?;
+    }
+}
+
+/// Bars a locked sid altogether until `until`.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn bar_sid(
+    conn: &mut PgConnection,
+    issuer: &str,
+    sid: &str,
+    until: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update oidc_subject set barred_until = greatest(barred_until, $3)
+          where issuer = $1 and kind = 'sid' and value = $2",
+        issuer,
+        sid,
+        until
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Bars, until `until`, ID tokens of a locked sub that were not issued after `not_after`.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn bar_sub(
+    conn: &mut PgConnection,
+    issuer: &str,
+    sub: &str,
+    not_after: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update oidc_subject set barred_until = greatest(barred_until, $4), barred_iat = greatest(barred_iat, $3)
+          where issuer = $1 and kind = 'sub' and value = $2",
+        issuer,
+        sub,
+        not_after,
+        until
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Whether a sid is barred. To be asked under its lock, in the transaction that would open or
+/// register something under it.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn is_sid_barred(
+    conn: &mut PgConnection,
+    issuer: &str,
+    sid: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let barred = sqlx::query_scalar!(
+        r#"select exists (select from oidc_subject
+                           where issuer = $1 and kind = 'sid' and value = $2 and barred_until > $3) as "barred!""#,
+        issuer,
+        sid,
+        now
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(barred)
+}
+
+/// Whether ID tokens of a sub that were issued at `issued_at` are barred; as [`is_sid_barred`].
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn is_sub_barred(
+    conn: &mut PgConnection,
+    issuer: &str,
+    sub: &str,
+    issued_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let barred = sqlx::query_scalar!(
+        r#"select exists (select from oidc_subject
+                           where issuer = $1 and kind = 'sub' and value = $2 and barred_until > $4
+                             and $3 <= barred_iat) as "barred!""#,
+        issuer,
+        sub,
+        issued_at,
+        now
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(barred)
+}
+
+/// Puts an authentication under a locked session. The same session at the provider again renews it.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn authenticate(
+    conn: &mut PgConnection,
+    session: SessionId,
+    new: &NewOidcAuthentication<'_>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into oidc_authentication (session_id, provider, issuer, subject, sid, id_token, auth_time, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)
+         on conflict (session_id, issuer, sid) do update
+            set provider = excluded.provider, id_token = excluded.id_token,
+                auth_time = greatest(oidc_authentication.auth_time, excluded.auth_time)",
+        session.0,
+        new.provider,
+        new.issuer,
+        new.subject,
+        new.sid,
+        new.id_token,
+        new.auth_time,
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// On which sessions at providers a session of ours rests, in the order in which they were added.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn authentications(
+    conn: &mut PgConnection,
+    session: SessionId,
+) -> Result<Vec<OidcAuthentication>, StoreError> {
+    let found = sqlx::query_as!(
+        OidcAuthentication,
+        "select id, provider, issuer, subject, sid, id_token, auth_time, ended_at
+           from oidc_authentication where session_id = $1 order by id",
+        session.0
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(found)
+}
+
+/// The sessions at providers on which the sessions rested that a logout ended.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn authentications_of_logout(
+    conn: &mut PgConnection,
+    logout: LogoutId,
+) -> Result<Vec<OidcAuthentication>, StoreError> {
+    let found = sqlx::query_as!(
+        OidcAuthentication,
+        "select a.id, a.provider, a.issuer, a.subject, a.sid, a.id_token, a.auth_time, a.ended_at
+           from oidc_authentication a join session s on s.id = a.session_id
+          where s.logout_id = $1 order by a.id",
+        logout.0
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(found)
+}
+
+/// Who has that session at the provider, as far as we know; the sid is locked.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn subjects_of_sid(
+    conn: &mut PgConnection,
+    issuer: &str,
+    sid: &str,
+) -> Result<Vec<String>, StoreError> {
+    let found = sqlx::query_scalar!(
+        "select distinct subject from oidc_authentication where issuer = $1 and sid = $2",
+        issuer,
+        sid
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(found)
+}
+
+/// The sessions of ours, not ended yet, that rest on that session or person at the provider, by id;
+/// it is locked. Nothing of ours is locked by this.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn open_sessions(
+    conn: &mut PgConnection,
+    issuer: &str,
+    subject: Subject<'_>,
+) -> Result<Vec<SessionId>, StoreError> {
+    let found = match subject {
+        Subject::Sid(sid) => {
+            sqlx::query_scalar!(
+                "select distinct s.id from oidc_authentication a join session s on s.id = a.session_id
+                  where a.issuer = $1 and a.sid = $2 and s.ended_at is null order by s.id",
+                issuer,
+                sid
+            )
+            .fetch_all(conn)
+            .await?
+        }
+        Subject::Sub(sub) => {
+            sqlx::query_scalar!(
+                "select distinct s.id from oidc_authentication a join session s on s.id = a.session_id
+                  where a.issuer = $1 and a.subject = $2 and s.ended_at is null order by s.id",
+                issuer,
+                sub
+            )
+            .fetch_all(conn)
+            .await?
+        }
+    };
+    Ok(found.into_iter().map(SessionId).collect())
+}
+
+/// Notes that the provider itself said that a session of its own, or all of a person, is over; gives
+/// the sids of those that it had not said so of before.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn note_ended(
+    conn: &mut PgConnection,
+    issuer: &str,
+    subject: Subject<'_>,
+    now: DateTime<Utc>,
+) -> Result<Vec<String>, StoreError> {
+    let (sid, sub) = match subject {
+        Subject::Sid(sid) => (Some(sid), None),
+        Subject::Sub(sub) => (None, Some(sub)),
+    };
+    let sids = sqlx::query_scalar!(
+        "update oidc_authentication set ended_at = $4
+          where issuer = $1 and (sid = $2 or subject = $3) and ended_at is null
+        returning sid",
+        issuer,
+        sid,
+        sub,
+        now
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(sids.into_iter().flatten().collect())
+}
+
+/// Takes note of a logout token; false if it was there already. The insert is the check, for all
+/// nodes at once (OIDC-07).
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn use_logout_token_once(
+    conn: &mut PgConnection,
+    issuer: &str,
+    jti_digest: [u8; 32],
+    until: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query!(
+        "insert into seen_logout_token (issuer, jti_digest, until) values ($1, $2, $3) on conflict do nothing",
+        issuer,
+        &jti_digest[..],
+        until
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Ends what applications have registered under these sessions at a provider, and lets each
+/// application know once for each of them. The sids are locked. Says how many applications' sessions
+/// that were.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn end_participations(
+    conn: &mut PgConnection,
+    issuer: &str,
+    sids: &[String],
+    reason: &str,
+    logout: Option<LogoutId>,
+    now: DateTime<Utc>,
+) -> Result<u64, StoreError> {
+    sqlx::query!(
+        "insert into notification (application_id, sid, participations, reason, ended_at, logout_id, counts, state,
+                                   due_at)
+         select a.id, p.oidc_sid, array_agg(p.public_id order by p.id), $3, $4, $5, a.counts_for_success,
+                case a.form when 'pull' then 'none' else 'pending' end, $4
+           from participation p
+           join application a on a.id = p.application_id
+          where p.oidc_issuer = $1 and p.oidc_sid = any ($2) and p.ended_at is null
+          group by a.id, p.oidc_sid
+          order by a.id, p.oidc_sid",
+        issuer,
+        sids,
+        reason,
+        now,
+        logout.map(|logout| logout.0)
+    )
+    .execute(&mut *conn)
+    .await?;
+    let done = sqlx::query!(
+        "update participation set ended_at = $4, end_reason = $3
+          where oidc_issuer = $1 and oidc_sid = any ($2) and ended_at is null",
+        issuer,
+        sids,
+        reason,
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Removes bars and locks that nobody needs any more, a batch at a time; says how many.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn remove_subjects(
+    conn: &mut PgConnection,
+    before: DateTime<Utc>,
+    now: DateTime<Utc>,
+    batch: i64,
+) -> Result<u64, StoreError> {
+    let done = sqlx::query!(
+        "delete from oidc_subject where (issuer, kind, value) in (
+            select issuer, kind, value from oidc_subject
+             where created_at < $1 and coalesce(barred_until <= $2, true)
+             order by created_at limit $3 for update skip locked)",
+        before,
+        now,
+        batch
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Removes sign-ins that nobody can finish any more and logout tokens that would be refused by now;
+/// says how many.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn remove_expired(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    batch: i64,
+) -> Result<u64, StoreError> {
+    let sign_ins = sqlx::query!(
+        "delete from open_oidc_sign_in where state_hash in (
+            select state_hash from open_oidc_sign_in where until <= $1 limit $2 for update skip locked)",
+        now,
+        batch
+    )
+    .execute(&mut *conn)
+    .await?;
+    let tokens = sqlx::query!(
+        "delete from seen_logout_token where (issuer, jti_digest) in (
+            select issuer, jti_digest from seen_logout_token where until <= $1 limit $2 for update skip locked)",
+        now,
+        batch
+    )
+    .execute(conn)
+    .await?;
+    Ok(sign_ins.rows_affected() + tokens.rows_affected())
+}

@@ -1,0 +1,5 @@
+//! OpenID providers, Auth0 tenants among them: signing in through them, and their logout tokens.
+
+mod backchannel;
+mod race;
+mod sign_in;
