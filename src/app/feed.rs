@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::places::Place;
 use crate::app::{App, DATABASE_PATIENCE};
@@ -36,7 +37,7 @@ pub enum Cursor {
 }
 
 /// A session is over in which the application took part.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Revocation {
     /// The same as the number of its delivery, if it is delivered as well.
     pub id: i64,
@@ -57,12 +58,14 @@ pub struct Revocation {
 }
 
 /// A part of the feed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = RevocationPage)]
 pub struct Page {
     /// What is over, the first first.
     pub revocations: Vec<Revocation>,
     /// Where to go on.
     #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String)]
     pub cursor: Cursor,
     /// Whether there is more at once.
     pub more: bool,

@@ -1,18 +1,23 @@
 //! `signoff demo`: the whole service with an identity provider and two applications around it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::tools::Tools;
 use super::{CliError, output, serve};
+use crate::app::App;
+use crate::app::applications::{self, ApplicationError, NewApplication, Subject, TokenType};
 use crate::app::idps::{self, ImportOptions, Source};
+use crate::app::tokens::{self, WantedToken};
 use crate::config::{Flags, Machine, Settings};
-use crate::demo::{self, Stage};
+use crate::demo::{self, Membership, Stage, Told};
 use crate::keys::KeyRing;
+use crate::logout::hearing::Form;
 
 /// Shows the demonstration until SIGTERM or SIGINT; with `check`, clicks through it on free ports
 /// and in a directory of its own, and ends.
@@ -64,6 +69,8 @@ async fn show(
     let mut settings = Settings::load(&flags, &Machine::bare(directory))?;
     let (first, second) = stage.addresses().applications.clone();
     settings.return_origins = vec![first, second];
+    // Whatever stands in front of it stands on this machine.
+    settings.trusted_proxies = vec![IpNet::from(IpAddr::from([127, 0, 0, 1]))];
     let tools = Tools { settings, clock: tools.clock.clone(), entropy: tools.entropy.clone() };
     tools
         .with_database(async |database| {
@@ -78,8 +85,9 @@ async fn show(
             idps::import(&app, idp.metadata().as_bytes(), &options).await?;
 
             let addresses = stage.addresses().clone();
+            let members = members(&app, &stage).await?;
             let tasks = TaskTracker::new();
-            stage.play(idp, &tasks, stop)?;
+            stage.play(idp, members, &tools.entropy, &tasks, stop)?;
             let walk = async {
                 if !check {
                     output::answer(&playbill(&addresses, directory))?;
@@ -98,6 +106,48 @@ async fn show(
         .await
 }
 
+/// Registers the two applications anew: one is told by logout token, the other by webhook.
+async fn members(app: &App, stage: &Stage) -> Result<[Membership; 2], CliError> {
+    let [timesheets, wiki] = stage.applications();
+    let (token, _) = member(app, &timesheets, Form::LogoutToken).await?;
+    let first = Membership { token, told: Told::LogoutToken { audience: timesheets.0.to_owned() } };
+    let (token, secret) = member(app, &wiki, Form::Webhook).await?;
+    let told = secret.as_deref().and_then(Told::by_webhook).ok_or(demo::DemoError::Secret)?;
+    Ok([first, Membership { token, told }])
+}
+
+/// Registers an application; its token, and the secret of its webhooks.
+async fn member(
+    app: &App,
+    (id, name, url): &(&str, &str, String),
+    form: Form,
+) -> Result<(String, Option<String>), CliError> {
+    match applications::delete(app, id).await {
+        Ok(()) | Err(ApplicationError::Unknown(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let origin = url.rsplit_once('/').map_or(url.as_str(), |(origin, _)| origin);
+    let wanted = NewApplication {
+        id: (*id).to_owned(),
+        name: Some((*name).to_owned()),
+        form,
+        url: Some(url.clone()),
+        origins: vec![origin.to_owned()],
+        logout_urls: Vec::new(),
+        token_type: TokenType::default(),
+        subject: Subject::default(),
+        counts_for_success: None,
+    };
+    let secret = applications::create(app, &wanted).await?.secret;
+    let wanted = WantedToken {
+        name: format!("{name} of the demonstration"),
+        role: "application".to_owned(),
+        application: Some((*id).to_owned()),
+        expires_at: None,
+    };
+    Ok((tokens::create_by_command(app, &wanted).await?.secret, secret))
+}
+
 fn playbill(at: &demo::Addresses, directory: &Path) -> String {
     let (first, second) = &at.applications;
     format!(
@@ -109,11 +159,12 @@ fn playbill(at: &demo::Addresses, directory: &Path) -> String {
 
 What to click:
   1. Open {first}, press \"Sign in\", be Alice.
-  2. Open {second}: it accepts the same session.
+  2. Open {second}: it accepts the same session. Each has a session of its own from then on.
   3. Press \"Sign out\", then \"Sign out everywhere\": the page says what ended, and the identity
      provider at {idp} knows nobody any more.
   4. Sign in again, open {idp} and sign out there by Redirect, by POST or
-     by SOAP: the applications know nobody at the next click.
+     by SOAP: the applications are told, one by logout token and one by webhook, and know nobody
+     at the next click.
 
 The session's rows: signoff --data-dir {data} session list, signoff --data-dir {data} logout list
 Ctrl-C ends it.

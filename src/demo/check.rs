@@ -8,6 +8,11 @@ use crate::saml::binding::{Parameter, soap};
 use crate::saml::logout_response::LogoutResponse;
 use crate::saml::open::Unopened;
 
+/// How often to look for what takes a moment.
+const LOOKS: usize = 100;
+/// How long to wait between two looks.
+const BETWEEN_LOOKS: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// A step that was not as promised.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
@@ -92,7 +97,7 @@ impl Walk<'_> {
     async fn both_applications(&mut self) -> Result<(), CheckError> {
         let page = self.browser.open(&self.at.applications.1).await?;
         expect("the other application knows Alice", page.body.contains("demo|alice"), &page.body)?;
-        self.say("the second application accepts the same session");
+        self.say("the second application accepts the same session, and opens one of its own under it");
         Ok(())
     }
 
@@ -107,6 +112,8 @@ impl Walk<'_> {
         self.session_lives(false).await?;
         self.idp_session_lives(false).await?;
         self.applications_know_nobody().await?;
+        self.applications_were_told().await?;
+        self.say("both applications were told, one by logout token and one by webhook, and ended their own sessions");
         self.say("the person signed out: local session first, then a signed LogoutRequest, verified Success, all over");
         Ok(())
     }
@@ -178,10 +185,28 @@ impl Walk<'_> {
 
     async fn applications_know_nobody(&self) -> Result<(), CheckError> {
         for application in [&self.at.applications.0, &self.at.applications.1] {
-            let page = self.browser.open(application).await?;
-            expect("an application that knows nobody", page.body.contains("not signed in"), &page.body)?;
+            self.sees(application, "not signed in").await?;
         }
         Ok(())
+    }
+
+    /// Each has ended a session of its own because it was told to.
+    async fn applications_were_told(&self) -> Result<(), CheckError> {
+        self.sees(&self.at.applications.0, "Told by logout token so far: 1 ended").await?;
+        self.sees(&self.at.applications.1, "Told by webhook so far: 1 ended").await
+    }
+
+    /// Opens a page until it says something: to be told takes a moment.
+    async fn sees(&self, url: &str, text: &str) -> Result<(), CheckError> {
+        let mut page = self.browser.open(url).await?;
+        for _ in 0..LOOKS {
+            if page.body.contains(text) {
+                return Ok(());
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+            page = self.browser.open(url).await?;
+        }
+        expect(&format!("{url} to say {text:?}"), false, &page.body)
     }
 
     #[expect(clippy::print_stdout, reason = "the lines are the command's output")]

@@ -6,13 +6,15 @@
 //! browser would and says step by step what was seen.
 
 mod application;
-mod browser;
+pub mod browser;
 pub mod check;
 mod identity_provider;
 mod idp_messages;
 mod page;
 mod stage;
+mod told;
 
 pub use check::CheckError;
 pub use identity_provider::IdentityProvider;
-pub use stage::{Addresses, DemoError, Stage};
+pub use stage::{Addresses, DemoError, Membership, Stage};
+pub use told::Told;

@@ -111,16 +111,34 @@ pub fn carry(action: &str, parameter: &str, message: &str, relay_state: Option<&
     .html()
 }
 
+/// What a demonstration application's only page says.
+pub struct ApplicationPage<'a> {
+    /// The application's name.
+    pub name: &'a str,
+    /// Who has a session there.
+    pub person: Option<&'a str>,
+    /// How it hears of the end.
+    pub told_by: &'a str,
+    /// How many ends it has heard of.
+    pub told: usize,
+    /// Where to sign in.
+    pub sign_in: &'a str,
+    /// Where to sign out.
+    pub sign_out: &'a str,
+    /// The identity provider.
+    pub idp: &'a str,
+}
+
 /// A demonstration application's only page.
-pub fn application(name: &str, person: Option<&str>, sign_in: &str, sign_out: &str, idp: &str) -> String {
-    let (text, links) = match person {
+pub fn application(page: &ApplicationPage<'_>) -> String {
+    let heard = format!("Told by {} so far: {} ended.", page.told_by, page.told);
+    let (text, links) = match page.person {
         Some(person) => (
-            format!(
-                "Signed in as {person}. This application asked Signoff just now; it keeps no session of its own."
-            ),
-            vec![(sign_out, "Sign out"), (idp, "Go to the IdP")],
+            format!("Signed in as {person}, in a session of this application's own. {heard}"),
+            vec![(page.sign_out, "Sign out"), (page.idp, "Go to the IdP")],
         ),
-        None => ("You are not signed in.".to_owned(), vec![(sign_in, "Sign in")]),
+        None => (format!("You are not signed in. {heard}"), vec![(page.sign_in, "Sign in")]),
     };
-    Page { kind: "Application", title: name, text: &text, forms: Vec::new(), links, automatic: false }.html()
+    Page { kind: "Application", title: page.name, text: &text, forms: Vec::new(), links, automatic: false }
+        .html()
 }

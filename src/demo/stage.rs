@@ -8,8 +8,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::application::Application;
+use super::application::{Application, Sessions, TOLD_PATH};
 use super::identity_provider::{IdentityProvider, IdpError, ServiceProvider};
+use super::told::Told;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::entropy::Entropy;
@@ -18,6 +19,10 @@ use crate::saml::names::{EntityId, Location, NameError};
 
 /// The ports of a demonstration that a person looks at: the identity provider and two applications.
 const PORTS: [u16; 3] = [8090, 8081, 8082];
+/// The IDs of the two applications.
+const IDS: [&str; 2] = ["timesheets", "wiki"];
+/// Their names.
+const NAMES: [&str; 2] = ["Timesheets", "Wiki"];
 
 /// Why the demonstration cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +47,9 @@ pub enum DemoError {
     /// A name that cannot be one.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// The secret of an application's webhooks cannot be read.
+    #[error("the secret of a webhook cannot be read")]
+    Secret,
     /// Our own key cannot be written as the identity provider wants it.
     #[error(transparent)]
     OpenSsl(#[from] openssl::error::ErrorStack),
@@ -58,6 +66,14 @@ pub struct Addresses {
     pub applications: (String, String),
     /// The clock that all of them go by.
     pub clock: Clock,
+}
+
+/// What an application got when it was registered.
+pub struct Membership {
+    /// Its token for the API.
+    pub token: String,
+    /// How it is told.
+    pub told: Told,
 }
 
 /// The listeners of the cast.
@@ -114,27 +130,48 @@ impl Stage {
         Ok(IdentityProvider::new(&self.addresses.idp, &key, sp, clock, entropy, client()?)?)
     }
 
-    /// Raises the curtain: identity provider and applications answer until `stop`.
+    /// The ID, the name and the address for notifications of each application.
+    #[must_use]
+    pub fn applications(&self) -> [(&'static str, &'static str, String); 2] {
+        let (first, second) = &self.addresses.applications;
+        [
+            (IDS[0], NAMES[0], format!("{first}{TOLD_PATH}")),
+            (IDS[1], NAMES[1], format!("{second}{TOLD_PATH}")),
+        ]
+    }
+
+    /// Raises the curtain: identity provider and applications, which are members by now, answer until
+    /// `stop`.
     ///
     /// # Errors
     /// [`DemoError::Http`].
     pub fn play(
         self,
         idp: IdentityProvider,
+        members: [Membership; 2],
+        entropy: &Entropy,
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Result<(), DemoError> {
-        let application = |name, base: &str| {
+        let application = |number: usize, base: &str, member: Membership| {
+            let (name, id) = if number == 0 { (NAMES[0], IDS[0]) } else { (NAMES[1], IDS[1]) };
             Ok::<_, DemoError>(Application {
                 name,
+                id,
                 base: base.to_owned(),
                 signoff: self.addresses.signoff.clone(),
                 idp: self.addresses.idp.clone(),
+                token: member.token,
+                told: member.told,
                 http: client()?,
+                clock: self.addresses.clock.clone(),
+                entropy: entropy.clone(),
+                sessions: Sessions::default(),
             })
         };
-        let first = application("Timesheets", &self.addresses.applications.0)?.router();
-        let second = application("Wiki", &self.addresses.applications.1)?.router();
+        let [first, second] = members;
+        let first = application(0, &self.addresses.applications.0, first)?.router();
+        let second = application(1, &self.addresses.applications.1, second)?.router();
         let [one, two] = self.applications;
         for (listener, router) in [(self.idp, idp.router()), (one, first), (two, second)] {
             tasks.spawn(serve(listener, router, stop.clone()));

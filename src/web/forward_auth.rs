@@ -20,11 +20,11 @@ use crate::web::{error, reply, routes};
 
 /// The session's public name.
 const SESSION: HeaderName = HeaderName::from_static("x-signoff-session");
-/// The NameID's value.
+/// The NameID's value; where nobody but an OpenID provider names the person, its `sub`.
 const USER: HeaderName = HeaderName::from_static("x-signoff-user");
 /// Its format.
 const USER_FORMAT: HeaderName = HeaderName::from_static("x-signoff-user-format");
-/// The entity ID of the identity provider that says so.
+/// The entity ID of the identity provider that says so; or the issuer.
 const IDP: HeaderName = HeaderName::from_static("x-signoff-idp");
 /// Our name for the application that is protected.
 const APPLICATION: HeaderName = HeaderName::from_static("x-signoff-application");
@@ -80,16 +80,20 @@ fn wants_page(headers: &HeaderMap) -> bool {
 /// Who it is, in headers for the application. Each is there, if need be without a value: some proxies
 /// put a text of their own in the place of a header that they do not find.
 fn identity(admitted: &Admitted) -> HeaderMap {
-    let named = admitted.session.authentications.iter().find_map(|authentication| {
-        authentication.name_id.as_ref().map(|name| (name, authentication.idp.as_str()))
+    let session = &admitted.session;
+    let saml = session.authentications.iter().find_map(|authentication| {
+        let name = authentication.name_id.as_ref()?;
+        Some((name.value.as_str(), name.format.as_deref(), authentication.idp.as_str()))
     });
-    let (name, idp) = named.unzip();
+    let named = saml.or_else(|| {
+        session.oidc.first().map(|provider| (provider.sub.as_str(), None, provider.issuer.as_str()))
+    });
     let values = [
-        (SESSION, Some(admitted.session.session_id.as_str())),
+        (SESSION, Some(session.session_id.as_str())),
         (APPLICATION, admitted.application.as_deref()),
-        (USER, name.map(|name| name.value.as_str())),
-        (USER_FORMAT, name.and_then(|name| name.format.as_deref())),
-        (IDP, idp),
+        (USER, named.map(|(user, _, _)| user)),
+        (USER_FORMAT, named.and_then(|(_, format, _)| format)),
+        (IDP, named.map(|(_, _, idp)| idp)),
     ];
     let encoded = values.into_iter().map(|(name, text)| {
         let text = utf8_percent_encode(text.unwrap_or_default(), ENCODED).to_string();

@@ -213,6 +213,7 @@ async fn end(app: &App, provider: &Provider, token: &LogoutToken, digest: [u8; 3
         oidc::end_participations(&mut tx, issuer, &sids, "oidc", logouts.first().copied(), now).await?;
     audit::add(&mut tx, &entry(issuer, digest, logouts.len(), now)).await?;
     tx.commit().await?;
+    app.session_ended();
     tracing::info!(
         provider = provider.settings.name,
         sessions = logouts.len(),

@@ -11,7 +11,9 @@ use utoipa::openapi::{ContentBuilder, ObjectBuilder, PathItem, Ref, RefOr, Requi
 use utoipa::{Modify, OpenApi};
 
 use super::problem::Problem;
-use super::{BASE, Who, applications, deliveries, identity_providers, logouts, sessions, table, tokens};
+use super::{
+    BASE, Who, applications, deliveries, identity_providers, logouts, revocations, sessions, table, tokens,
+};
 use crate::web::reply;
 
 static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(Document::openapi);
@@ -45,6 +47,7 @@ pub async fn show() -> Response {
         applications::list, applications::create, applications::show, applications::change,
         applications::remove,
         deliveries::list, deliveries::show, deliveries::retry,
+        revocations::read,
         tokens::list, tokens::create, tokens::revoke,
     ),
     components(schemas(Problem)),

@@ -13,6 +13,7 @@ mod identity_providers;
 mod input;
 mod logouts;
 pub(in crate::web) mod problem;
+mod revocations;
 mod sessions;
 mod tokens;
 
@@ -83,6 +84,7 @@ fn table() -> Vec<Route> {
         route(Method::GET, "/v1/deliveries", Who::Any, get(deliveries::list)),
         route(Method::GET, "/v1/deliveries/{id}", Who::Any, get(deliveries::show)),
         route(Method::POST, "/v1/deliveries/{id}/retry", Who::Operator, post(deliveries::retry)),
+        route(Method::GET, "/v1/revocations", Who::Any, get(revocations::read)),
         route(Method::GET, "/v1/tokens", Who::Admin, get(tokens::list)),
         route(Method::POST, "/v1/tokens", Who::Admin, post(tokens::create)),
         route(Method::DELETE, "/v1/tokens/{id}", Who::Admin, delete(tokens::revoke)),

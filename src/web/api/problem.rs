@@ -38,7 +38,7 @@ pub struct Problem {
 }
 
 /// The kinds: name, title, status.
-pub(super) const KINDS: [(&str, &str, u16); 14] = [
+pub(super) const KINDS: [(&str, &str, u16); 15] = [
     ("unreadable", "The request cannot be read", 400),
     ("unauthorized", "A good token is needed", 401),
     ("forbidden", "This token may not do that", 403),
@@ -53,6 +53,7 @@ pub(super) const KINDS: [(&str, &str, u16); 14] = [
     ("unprocessable", "What was sent cannot be used", 422),
     ("too-many-requests", "Too many requests", 429),
     ("failed", "A fault of ours", 500),
+    ("busy", "There is no room for this at the moment", 503),
 ];
 
 impl Problem {
@@ -145,6 +146,12 @@ impl Problem {
         Self { incident: Some(incident), ..Self::of("failed", detail) }
     }
 
+    /// There is no room for it; come again after a while.
+    #[must_use]
+    pub fn busy(reason: impl Into<String>, after: Duration) -> Self {
+        Self::of("busy", reason).with(header::RETRY_AFTER, &after.as_secs().to_string())
+    }
+
     fn too_many(after: Duration) -> Self {
         Self::of("too-many-requests", format!("Please come again in {} s.", after.as_secs()))
             .with(header::RETRY_AFTER, &after.as_secs().to_string())
@@ -213,6 +220,7 @@ mod tests {
             (Problem::method_not_allowed("GET"), 405),
             (Problem::too_many(Duration::from_secs(1)), 429),
             (Problem::failed(String::new()), 500),
+            (Problem::busy("x", Duration::from_secs(1)), 503),
             (Refused::InFlight.into(), 409),
             (Denied::Missing.into(), 401),
         ] {

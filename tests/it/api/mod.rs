@@ -10,6 +10,7 @@ mod idempotency;
 mod identity_providers;
 mod logouts;
 mod openid;
+mod revocations;
 mod sessions;
 mod tokens;
 

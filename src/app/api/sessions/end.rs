@@ -100,5 +100,6 @@ async fn end_own(app: &App, caller: &Caller, own: &ApplicationSession) -> Result
         audit::add(&mut tx, &entry).await?;
     }
     tx.commit().await?;
+    app.session_ended();
     Ok(())
 }

@@ -52,6 +52,7 @@ impl Story<'_> {
         let token = self.sign_in(&mut tx, recorded).await?;
         audit::add(&mut tx, &self.accepted()).await?;
         tx.commit().await?;
+        self.app.session_ended();
         tracing::info!(provider = provider.name, "somebody signed in");
         let target = self.sign_in.return_to.as_deref().and_then(|target| app.return_target(target));
         Ok(Some(OidcSignedIn { session: token, to: target.unwrap_or_else(ReturnTarget::home) }))
