@@ -164,7 +164,7 @@ mod tests {
         let good = format!("v1,AAAA {signature}");
         assert_eq!(webhook(body.as_bytes(), &envelope("id", &good), &secret, NOW).as_deref(), Some("s"));
         for (id, signature, now) in
-            [("x", &good, NOW), ("id", &"v1,".to_owned(), NOW), ("id", &good, NOW + 400)]
+            [("x", good.as_str(), NOW), ("id", "v1,", NOW), ("id", good.as_str(), NOW + 400)]
         {
             assert_eq!(webhook(body.as_bytes(), &envelope(id, signature), &secret, now), None);
         }
