@@ -96,6 +96,15 @@ impl IdentityProvider {
         }
     }
 
+    pub fn entity_id(&self) -> &EntityId {
+        &self.entity_id
+    }
+
+    /// Now, as messages have it.
+    pub fn instant(&self) -> String {
+        instant::write(self.now())
+    }
+
     pub fn metadata(&self) -> String {
         let certificate = STANDARD.encode(&self.certificate);
         format!(

@@ -28,7 +28,16 @@ impl Answers {
 
 /// Sends all requests over `concurrency` connections, each with one request on its way.
 pub fn send(address: SocketAddr, requests: &[Vec<u8>], concurrency: usize) -> Answers {
-    let next = AtomicUsize::new(0);
+    send_counted(address, requests, concurrency, &AtomicUsize::new(0))
+}
+
+/// The same; `next` is the number of those that have been sent.
+pub fn send_counted(
+    address: SocketAddr,
+    requests: &[Vec<u8>],
+    concurrency: usize,
+    next: &AtomicUsize,
+) -> Answers {
     let connections: Vec<Connection> = (0..concurrency).map(|_| Connection::open(address)).collect();
     let start = Instant::now();
     let mut done: Vec<(usize, Duration, String)> = std::thread::scope(|scope| {
@@ -95,20 +104,21 @@ pub fn session_status(address: SocketAddr, cookie: &str) -> u16 {
     status(&Connection::open(address).ask(request.as_bytes()))
 }
 
-struct Connection {
+/// A connection that is kept open.
+pub struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    fn open(address: SocketAddr) -> Self {
+    pub fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         Self { stream, buffer: Vec::new() }
     }
 
-    fn ask(&mut self, request: &[u8]) -> String {
+    pub fn ask(&mut self, request: &[u8]) -> String {
         self.stream.write_all(request).unwrap();
         self.buffer.clear();
         loop {

@@ -5,11 +5,14 @@
 //! over connections that are kept open. It prints logouts per second, latency, the CPU time that one
 //! logout costs the service and PostgreSQL, and what this disk and OpenSSL alone would allow. Every
 //! answer is verified and read, every session is looked for afterwards.
+//!
+//! `cargo bench --bench logouts -- flood` measures instead what a flood of bad messages leaves of it.
 
 #![expect(clippy::unwrap_used, reason = "a bench stops by panicking")]
 
 mod bound;
 mod cost;
+mod flood;
 mod identity_provider;
 mod load;
 mod service;
@@ -35,6 +38,11 @@ fn main() {
     service.import(&idp.metadata());
     std::thread::sleep(Duration::from_secs(2));
     println!("idle service: {:.1} MB resident", service.resident_megabytes());
+    if std::env::args().any(|argument| argument == "flood") {
+        flood::run(&service, &idp, people, turns);
+        service.stop();
+        return;
+    }
     let floor = bound::Floor::measure(service.directory());
     floor.print();
 

@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::store::identity_providers::{self, IdpRow};
 use crate::store::legs::{self, LegRow};
 use crate::store::logouts::{self, LogoutRow};
+use crate::store::notifications::{self, HeardRow};
 use crate::store::{IdpId, LogoutId, StoreError};
 
 /// One logout.
@@ -45,6 +46,21 @@ pub struct LogoutDetail {
     pub logout: LogoutLine,
     /// The identity providers to tell.
     pub legs: Vec<LegLine>,
+    /// The applications that took part.
+    pub applications: Vec<HeardLine>,
+}
+
+/// One application that had to hear of a logout.
+#[derive(Debug, Clone, Serialize)]
+pub struct HeardLine {
+    /// Its public name.
+    pub application: String,
+    /// `none` (it reads its feed), `pending`, `acknowledged` or `dead`.
+    pub state: String,
+    /// When it acknowledged.
+    pub acknowledged_at: Option<DateTime<Utc>>,
+    /// Whether it counts for Success.
+    pub counts_for_success: bool,
 }
 
 /// One identity provider that had to hear of a logout.
@@ -84,7 +100,9 @@ pub async fn show(app: &App, id: i64) -> Result<Option<LogoutDetail>, StoreError
     let Some(row) = logouts::by_id(&mut conn, LogoutId(id)).await? else { return Ok(None) };
     let idps = identity_providers::all(&mut conn).await?;
     let legs = legs::of_logout(&mut conn, row.id).await?;
+    let heard = notifications::of_logout(&mut conn, row.id).await?;
     Ok(Some(LogoutDetail {
+        applications: heard.into_iter().map(heard_line).collect(),
         logout: line(row, &idps),
         legs: legs.into_iter().map(|leg| leg_line(leg, &idps)).collect(),
     }))
@@ -103,6 +121,15 @@ fn line(row: LogoutRow, idps: &[IdpRow]) -> LogoutLine {
         reason: row.reason,
         verdict: row.verdict,
         status: row.status,
+    }
+}
+
+fn heard_line(heard: HeardRow) -> HeardLine {
+    HeardLine {
+        application: heard.slug,
+        state: heard.state,
+        acknowledged_at: heard.acknowledged_at,
+        counts_for_success: heard.counts,
     }
 }
 

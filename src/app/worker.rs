@@ -25,7 +25,9 @@ use crate::saml::open::Unopened;
 use crate::saml::refusal::Refusal;
 use crate::saml::status::Status;
 use crate::store::outbox::{self, Leased};
-use crate::store::{LogoutId, PrincipalId, idempotency, legs, logouts, oidc, retention, sessions};
+use crate::store::{
+    LogoutId, PrincipalId, application_sessions, idempotency, legs, logouts, oidc, retention, sessions,
+};
 
 /// How many rows a statement of the worker touches at most.
 const BATCH: i64 = 500;
@@ -328,6 +330,8 @@ async fn tidy(app: &App) -> Result<u64, Fault> {
         let mut removed = retention::remove_expired(&mut conn, now, BATCH).await?;
         removed += idempotency::remove_expired(&mut conn, now, BATCH).await?;
         removed += retention::remove_old(&mut conn, before, BATCH).await?;
+        let session_max = app.0.settings.session.max;
+        removed += application_sessions::remove_old(&mut conn, before, before - session_max, BATCH).await?;
         removed += oidc::remove_expired(&mut conn, now, BATCH).await?;
         removed += oidc::remove_subjects(&mut conn, before, now, BATCH).await?;
         drop(conn);

@@ -3,7 +3,7 @@
 use super::arguments::LogoutCommand;
 use super::tools::Tools;
 use super::{CliError, output};
-use crate::app::logouts::{self, LegLine, LogoutDetail, LogoutLine};
+use crate::app::logouts::{self, HeardLine, LegLine, LogoutDetail, LogoutLine};
 
 pub(super) async fn run(tools: &Tools, command: LogoutCommand) -> Result<(), CliError> {
     match command {
@@ -62,6 +62,11 @@ fn detail(detail: &LogoutDetail) -> String {
         text.push('\n');
         text.push_str(&output::table(["TOLD", "STATE", "ASKED", "ANSWER"], &rows));
     }
+    if !detail.applications.is_empty() {
+        let rows: Vec<[String; 4]> = detail.applications.iter().map(application).collect();
+        text.push('\n');
+        text.push_str(&output::table(["APPLICATION", "STATE", "ACKNOWLEDGED", "SUCCESS"], &rows));
+    }
     text
 }
 
@@ -71,6 +76,15 @@ fn leg(leg: &LegLine) -> [String; 4] {
         leg.state.replace('_', " "),
         leg.asked_at.map(output::instant).unwrap_or_default(),
         leg.answer.clone().unwrap_or_default(),
+    ]
+}
+
+fn application(heard: &HeardLine) -> [String; 4] {
+    [
+        heard.application.clone(),
+        heard.state.clone(),
+        heard.acknowledged_at.map(output::instant).unwrap_or_default(),
+        if heard.counts_for_success { "counts" } else { "" }.to_owned(),
     ]
 }
 

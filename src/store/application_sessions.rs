@@ -20,6 +20,10 @@ pub struct ApplicationSession {
     pub session: Option<SessionId>,
     /// The public name of that session.
     pub session_public_id: Option<String>,
+    /// The issuer of the OpenID provider under whose session it hangs.
+    pub issuer: Option<String>,
+    /// The `sid` of that session.
+    pub sid: Option<String>,
     /// `api` or `forward-auth`.
     pub source: String,
     /// The application's own name for it.
@@ -43,7 +47,7 @@ pub async fn by_public_id(
     let found = sqlx::query_as!(
         ApplicationSession,
         r#"select p.id, p.public_id, p.application_id as "application: _", a.slug, p.session_id as "session: _",
-                  s.public_id as "session_public_id?", p.source, p.reference, p.created_at, p.ended_at, p.end_reason
+                  s.public_id as "session_public_id?", p.oidc_issuer as issuer, p.oidc_sid as sid, p.source, p.reference, p.created_at, p.ended_at, p.end_reason
              from participation p
              join application a on a.id = p.application_id
              left join session s on s.id = p.session_id
@@ -69,7 +73,7 @@ pub async fn of_session(
     let found = sqlx::query_as!(
         ApplicationSession,
         r#"select p.id, p.public_id, p.application_id as "application: _", a.slug, p.session_id as "session: _",
-                  s.public_id as "session_public_id?", p.source, p.reference, p.created_at, p.ended_at, p.end_reason
+                  s.public_id as "session_public_id?", p.oidc_issuer as issuer, p.oidc_sid as sid, p.source, p.reference, p.created_at, p.ended_at, p.end_reason
              from participation p
              join application a on a.id = p.application_id
              join session s on s.id = p.session_id
@@ -102,6 +106,53 @@ pub async fn count(
     .fetch_one(conn)
     .await?;
     Ok(count)
+}
+
+/// The same under a session of an OpenID provider.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn count_under_sid(
+    conn: &mut PgConnection,
+    issuer: &str,
+    sid: &str,
+    application: ApplicationId,
+) -> Result<i64, StoreError> {
+    let count = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from participation
+            where oidc_issuer = $1 and oidc_sid = $2 and application_id = $3 and ended_at is null"#,
+        issuer,
+        sid,
+        application.0
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(count)
+}
+
+/// Removes application sessions that hung under a session of an OpenID provider and are long over, a
+/// batch at a time; says how many. Those under a session of ours go with it.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn remove_old(
+    conn: &mut PgConnection,
+    ended_before: DateTime<Utc>,
+    created_before: DateTime<Utc>,
+    batch: i64,
+) -> Result<u64, StoreError> {
+    let removed = sqlx::query!(
+        "delete from participation where id in (
+            select id from participation
+             where oidc_sid is not null and (ended_at < $1 or created_at < $2)
+             order by id limit $3 for update skip locked)",
+        ended_before,
+        created_before,
+        batch
+    )
+    .execute(conn)
+    .await?;
+    Ok(removed.rows_affected())
 }
 
 /// Ends an application session by itself. One that has ended stays as it ended. The caller holds the

@@ -160,7 +160,7 @@ pub async fn import(
                 left_out: imported.left_out,
             };
             let location = match view.identity_providers.as_slice() {
-                [one] => Some(format!("/api/v1/identity-providers/{}", one.slug)),
+                [idp] => Some(format!("/api/v1/identity-providers/{}", idp.slug)),
                 _ => None,
             };
             let answer = once::keep(app, &mut tx, once, Kept::new(201, location, &view)?).await?;

@@ -48,6 +48,8 @@ pub struct SessionView {
     pub session: Option<String>,
     /// On what it rests: one per identity provider.
     pub authentications: Vec<AuthenticationView>,
+    /// And: one per session at an OpenID provider.
+    pub openid_authentications: Vec<OpenIdAuthenticationView>,
     /// The applications' own sessions under it, at most 100; an application sees its own.
     pub application_sessions: Vec<ApplicationSessionView>,
 }
@@ -76,6 +78,21 @@ pub struct AuthenticationView {
     pub name_id: Option<NameIdView>,
 }
 
+/// A session at an OpenID provider on which a session rests.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct OpenIdAuthenticationView {
+    /// The name of the provider in the settings.
+    pub provider: String,
+    /// Its issuer.
+    pub issuer: String,
+    /// The session there, if the provider names it.
+    pub sid: Option<String>,
+    /// When the person was authenticated there.
+    pub auth_time: DateTime<Utc>,
+    /// The person there. None for an application that is told no NameID.
+    pub sub: Option<String>,
+}
+
 /// A NameID.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct NameIdView {
@@ -98,6 +115,10 @@ pub struct ApplicationSessionView {
     pub application: String,
     /// `api` or `forward-auth`: how it came to be known.
     pub source: String,
+    /// The issuer of the OpenID provider under whose session it hangs, if it does.
+    pub issuer: Option<String>,
+    /// The `sid` of that session.
+    pub sid: Option<String>,
     /// The application's own name for it.
     pub reference: Option<String>,
     /// When it began.

@@ -15,7 +15,7 @@ use crate::store::receive_logout::RecordedStatus;
 use crate::store::{ApplicationId, LogoutId, StoreError};
 
 /// How long a requester is kept waiting for applications: with all else, less than 3 seconds (SLO-31).
-const BUDGET: Duration = Duration::from_millis(2_600);
+const BUDGET: Duration = Duration::from_millis(2_400);
 /// How often it is looked whether another node is done with what it delivers.
 const LOOK_EVERY: Duration = Duration::from_millis(40);
 

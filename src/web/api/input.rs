@@ -93,7 +93,7 @@ impl Parameters {
     pub fn read(query: Option<&str>, known: &[&'static str]) -> Result<Self, Problem> {
         let pairs: Vec<_> =
             form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
-        for (name, _) in &pairs {
+        for (name, value) in &pairs {
             let Some(known) = known.iter().find(|known| *known == name) else {
                 let reason =
                     format!("there is a parameter that is not known; expected: {}", known.join(", "));
@@ -101,6 +101,9 @@ impl Parameters {
             };
             if pairs.iter().filter(|(other, _)| other == name).count() > 1 {
                 return Err(Problem::unprocessable(known, "it occurs more than once"));
+            }
+            if value.contains('\0') {
+                return Err(Problem::unprocessable(known, "expected no NUL"));
             }
         }
         Ok(Self(pairs))
@@ -190,6 +193,10 @@ fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 
 /// Reads JSON into what is expected. What is not JSON at all is another problem than what does not fit.
 fn read<T: DeserializeOwned>(octets: &[u8]) -> Result<T, Problem> {
+    // PostgreSQL keeps no NUL in a text, and JSON can only write it like this.
+    if octets.windows(6).any(|six| six == b"\\u0000") {
+        return Err(Problem::unprocessable("body", "expected no NUL"));
+    }
     // Our structures could be read out of an array as well, which nobody was told.
     if octets.trim_ascii_start().first().is_some_and(|first| matches!(first, b'[' | b'"' | b'0'..=b'9')) {
         return Err(Problem::unprocessable("body", "expected an object"));

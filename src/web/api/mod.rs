@@ -23,6 +23,7 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, patch, post};
+use percent_encoding::percent_decode_str;
 
 use crate::app::App;
 use crate::app::api::once::Kept;
@@ -152,6 +153,11 @@ async fn admit(State(gate): State<Gate>, request: Request, next: Next) -> Respon
         } else {
             Problem::not_found().into_response()
         };
+    }
+    // Nothing has such a name, and PostgreSQL would not even look for it.
+    let path = percent_decode_str(parts.uri.path()).decode_utf8();
+    if path.is_err() || path.is_ok_and(|path| path.contains('\0')) {
+        return Problem::not_found().into_response();
     }
     parts.extensions.insert(caller);
     next.run(Request::from_parts(parts, body)).await

@@ -34,6 +34,7 @@ async fn a_body_is_json_of_bounded_size_with_known_members() {
         json!({}),
         json!({ "session": "x", "identity_provider": "y" }),
         json!({ "principal": { "identity_provider": "x" } }),
+        json!({ "session": "a\u{0}b" }),
     ] {
         let reply = operator.post(path, unfitting.clone()).await;
         assert_eq!(problem(&reply).0, 422, "{unfitting}");
@@ -62,11 +63,16 @@ async fn a_query_has_known_parameters_once() {
         "after=x",
         "active=yes",
         "identity_provider=none",
+        "identity_provider=a%00b",
     ] {
         let reply = operator.get(&format!("/api/v1/sessions?{query}")).await;
         assert_eq!(problem(&reply), (422, "unprocessable".to_owned()), "{query}");
     }
     assert_eq!(operator.get("/api/v1/sessions?limit=200&active=false").await.status, 200);
+    for path in ["/api/v1/sessions/a%00b", "/api/v1/applications/%00", "/api/v1/identity-providers/x%00"] {
+        assert_eq!(problem(&operator.get(path).await).0, 404, "{path}");
+    }
+    assert_eq!(problem(&operator.get("/api/v1/sessions/%ff").await).0, 404);
     assert_eq!(problem(&operator.get("/api/v2/sessions").await).0, 404);
     app.done().await;
 }

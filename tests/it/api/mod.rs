@@ -9,6 +9,7 @@ mod documents;
 mod idempotency;
 mod identity_providers;
 mod logouts;
+mod openid;
 mod revocations;
 mod sessions;
 mod tokens;

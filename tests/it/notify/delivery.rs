@@ -342,6 +342,30 @@ async fn what_a_dead_node_had_leased_is_delivered_when_the_lease_runs_out() {
 }
 
 #[tokio::test]
+async fn what_was_never_tried_is_dead_too_after_a_day_without_its_application() {
+    let house = House::new().await;
+    let receiver = Receiver::start(Behaviour::Answer(503)).await;
+    house.application("shop", Form::Webhook, &receiver).await;
+    ended(&house, "shop", 5).await;
+    // The one of an application that was deleted at the same moment.
+    sqlx::query(
+        "insert into notification (application_id, sid, participations, reason, ended_at, counts, state, due_at)
+         select 4711, sid, participations, reason, ended_at, counts, 'pending', ended_at from notification limit 1",
+    )
+    .execute(&house.app.pool)
+    .await
+    .unwrap();
+    house.app.work().await;
+    house.app.advance(TimeDelta::hours(23));
+    house.app.work().await;
+    assert_eq!(house.states().await, ["pending"; 6]);
+    house.app.advance(TimeDelta::hours(2));
+    house.app.work().await;
+    assert_eq!(house.states().await, ["dead"; 6]);
+    house.done().await;
+}
+
+#[tokio::test]
 async fn an_application_that_is_deleted_is_told_nothing_more() {
     let house = House::new().await;
     let receiver = Receiver::start(Behaviour::Answer(500)).await;

@@ -127,6 +127,8 @@ async fn kill_9_in_the_middle_of_a_delivery_loses_nothing() {
     assert!(site.run(&["delivery", "show", &id]).good().contains("acknowledged"));
     assert!(site.run(&["delivery", "retry", &id]).good().contains("told again"));
     site.run(&["delivery", "show", "4711"]).one_line(1);
+    let logout: Value = serde_json::from_str(&site.run(&["logout", "show", "1", "--json"]).good()).unwrap();
+    assert_eq!(logout["applications"][0]["application"], "shop", "{logout}");
     pool.close().await;
     site.database().drop().await;
 }

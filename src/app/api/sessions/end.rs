@@ -9,6 +9,7 @@ use crate::app::api::logouts::{self, LogoutView};
 use crate::app::tokens::Caller;
 use crate::app::{logout, worker};
 use crate::logout::plan::Browser;
+use crate::store::oidc::{self, Subject};
 use crate::store::{LogoutId, application_sessions, audit, logouts as stored, sessions};
 
 /// A session that is over, and what ended it.
@@ -85,11 +86,14 @@ async fn end_session(app: &App, caller: &Caller, found: &Session) -> Result<Opti
 
 /// Ends an application's own session, and nothing else.
 async fn end_own(app: &App, caller: &Caller, own: &ApplicationSession) -> Result<(), Halt> {
+    let now = app.now();
     let mut tx = app.begin().await?;
     if let Some(session) = own.session {
         sessions::lock(&mut tx, session).await?;
     }
-    let now = app.now();
+    if let (Some(issuer), Some(sid)) = (&own.issuer, &own.sid) {
+        oidc::lock(&mut tx, issuer, Subject::Sid(sid), now).await?;
+    }
     if application_sessions::end(&mut tx, own.id, now, caller.role.trigger().as_str()).await? {
         let entry =
             app.changed_by(Some(caller.token), "/api/v1/sessions/{id}", "ended an application session");

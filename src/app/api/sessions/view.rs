@@ -3,13 +3,15 @@
 use sqlx::PgConnection;
 
 use super::{
-    ApplicationSessionView, AuthenticationView, Halt, Kind, MOST_SHOWN, NameIdView, Refused, SessionView,
+    ApplicationSessionView, AuthenticationView, Halt, Kind, MOST_SHOWN, NameIdView, OpenIdAuthenticationView,
+    Refused, SessionView,
 };
 use crate::app::App;
 use crate::app::registry::Snapshot;
 use crate::app::tokens::Caller;
 use crate::saml::names::NameId;
 use crate::store::application_sessions::{self, ApplicationSession};
+use crate::store::oidc::{self, OidcAuthentication};
 use crate::store::sessions::{self, Authentication, Session};
 use crate::store::{StoreError, applications, logouts};
 
@@ -26,6 +28,7 @@ pub(super) async fn session(
         snapshot = app.0.registry.renew(conn).await?;
     }
     let names = is_told_names(conn, caller).await?;
+    let openid = oidc::authentications(conn, session.id).await?;
     let shown = authentications.into_iter().map(|one| authentication(one, &snapshot, names));
     let own =
         application_sessions::of_session(conn, session.id, caller.role.application(), MOST_SHOWN).await?;
@@ -41,6 +44,7 @@ pub(super) async fn session(
         end_reason: session.end_reason,
         session: None,
         authentications: shown.flatten().collect(),
+        openid_authentications: openid.into_iter().map(|one| openid_view(one, names)).collect(),
         application_sessions: own.into_iter().map(own_view).collect(),
     })
 }
@@ -52,7 +56,7 @@ pub(super) async fn application_session(
     caller: &Caller,
     own: ApplicationSession,
 ) -> Result<SessionView, Halt> {
-    let parent = own.session_public_id.as_deref().ok_or(Refused::NotFound)?;
+    let Some(parent) = own.session_public_id.as_deref() else { return Ok(under_openid(app, own)) };
     let parent = sessions::by_public_id(conn, parent).await?.ok_or(Refused::NotFound)?;
     let parent = session(app, conn, caller, parent).await?;
     Ok(SessionView {
@@ -68,11 +72,44 @@ pub(super) async fn application_session(
     })
 }
 
+/// One that hangs under a session of an OpenID provider, which has no row here: as long as that is not
+/// said to be over, it lives, but no longer than a session of ours.
+fn under_openid(app: &App, own: ApplicationSession) -> SessionView {
+    let expires_at = own.created_at + app.0.settings.session.max;
+    SessionView {
+        id: own.public_id.clone(),
+        kind: Kind::ApplicationSession,
+        active: own.ended_at.is_none() && expires_at > app.now(),
+        created_at: own.created_at,
+        expires_at,
+        last_seen_at: own.created_at,
+        ended_at: own.ended_at,
+        end_reason: own.end_reason.clone(),
+        logout: None,
+        session: None,
+        authentications: Vec::new(),
+        openid_authentications: Vec::new(),
+        application_sessions: vec![own_view(own)],
+    }
+}
+
+fn openid_view(one: OidcAuthentication, names: bool) -> OpenIdAuthenticationView {
+    OpenIdAuthenticationView {
+        provider: one.provider,
+        issuer: one.issuer,
+        sid: one.sid,
+        auth_time: one.auth_time,
+        sub: Some(one.subject).filter(|_| names),
+    }
+}
+
 fn own_view(own: ApplicationSession) -> ApplicationSessionView {
     ApplicationSessionView {
         id: own.public_id,
         application: own.slug,
         source: own.source,
+        issuer: own.issuer,
+        sid: own.sid,
         reference: own.reference,
         created_at: own.created_at,
         ended_at: own.ended_at,
