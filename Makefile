@@ -1,7 +1,7 @@
 # "make demo" shows what this is, "make test" runs every test that needs no browser. Both
 # install what is missing first.
 
-.PHONY: help setup setup-all demo run test proxies fuzz mutants bench lint fmt sqlx
+.PHONY: help setup setup-all demo run test proxies examples fuzz mutants bench lint fmt sqlx
 .DEFAULT_GOAL := help
 
 # Somebody else's build directory (root's, for one) is left alone.
@@ -30,6 +30,12 @@ test: setup-all ## all tests, on a PostgreSQL of their own
 proxies: ## forward-auth behind the nginx and Caddy of the distribution
 	@scripts/setup proxies
 	scripts/with-postgres cargo test --locked --test proxies
+
+examples: ## the examples against the demonstration; Node 20 or newer is needed
+	@scripts/setup examples
+	cd examples/express && npm ci --no-audit --no-fund
+	cd examples/single-page && npm ci --no-audit --no-fund
+	cargo test --locked --test examples
 
 fuzz: setup ## every decoder against made-up octets, TIME=60 seconds each (docs/fuzzing.md)
 	scripts/fuzz $(or $(TIME),60)

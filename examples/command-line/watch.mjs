@@ -25,7 +25,7 @@ while (more) ({ cursor, more } = await api(`/revocations?limit=1000&after=${curs
 await api("/sessions", {
   method: "POST",
   headers: { "content-type": "application/json" },
-  body: JSON.stringify({ session_id: session }),
+  body: JSON.stringify({ session }),
 });
 console.log("registered");
 
@@ -39,7 +39,13 @@ for (;;) {
       break;
     }
   } catch (error) {
-    if (error.status === 410) cursor = undefined; // away for too long: from the beginning of what is there
-    else await new Promise((wake) => setTimeout(wake, 2000)); // not there at the moment
+    if (error.status === 410) {
+      // Away for longer than the feed is kept: ask for the session itself, and begin anew.
+      cursor = undefined;
+      const known = await api(`/sessions/${session}`).catch((other) => (other.status === 404 ? {} : { active: true }));
+      if (known.active) continue;
+      console.log("signed out");
+      break;
+    } else await new Promise((wake) => setTimeout(wake, 2000)); // not there at the moment
   }
 }

@@ -39,7 +39,7 @@ app.get("/signed-in", async (request, response) => {
   const registered = await fetch(`${SIGNOFF_URL}/api/v1/sessions`, {
     method: "POST",
     headers: { authorization: `Bearer ${SIGNOFF_TOKEN}`, "content-type": "application/json" },
-    body: JSON.stringify({ session_id: sid }),
+    body: JSON.stringify({ session: sid }),
   });
   if (!registered.ok) sessions.delete(id); // over in the meantime: nobody would tell us
   if (!sessions.has(id)) return response.redirect("/");

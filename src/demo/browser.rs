@@ -1,7 +1,10 @@
 //! A browser without a window: a cookie jar, redirects followed one by one, forms that submit
 //! themselves submitted.
 
-use reqwest::header::LOCATION;
+use std::sync::Arc;
+
+use reqwest::cookie::{CookieStore as _, Jar};
+use reqwest::header::{ACCEPT, HeaderValue, LOCATION};
 use reqwest::{Client, Response};
 use url::Url;
 
@@ -35,6 +38,7 @@ pub enum BrowserError {
 /// One person's browser.
 pub struct Browser {
     http: Client,
+    jar: Arc<Jar>,
 }
 
 /// Where a navigation ended.
@@ -67,13 +71,23 @@ impl Browser {
     /// # Errors
     /// [`BrowserError::Http`] if the HTTP client cannot be made.
     pub fn new() -> Result<Self, BrowserError> {
+        let jar = Arc::new(Jar::default());
+        let pages = HeaderValue::from_static("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8");
         let http = Client::builder()
-            .cookie_store(true)
+            .cookie_provider(Arc::clone(&jar))
+            .default_headers([(ACCEPT, pages)].into_iter().collect())
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(std::time::Duration::from_secs(20))
             .build()?;
-        Ok(Self { http })
+        Ok(Self { http, jar })
+    }
+
+    /// The cookies that it would send to an address, as one header.
+    #[must_use]
+    pub fn cookies(&self, url: &str) -> Option<String> {
+        let cookies = self.jar.cookies(&Url::parse(url).ok()?)?;
+        cookies.to_str().ok().map(str::to_owned)
     }
 
     /// Opens an address and goes wherever it leads.

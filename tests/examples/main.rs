@@ -1,0 +1,116 @@
+//! The examples, run against the demonstration as somebody would who tries them.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::format_collect,
+    reason = "a test fails by panicking, and needs not be fast"
+)]
+
+mod demonstration;
+#[path = "../proxies/proxy.rs"]
+#[expect(dead_code, reason = "nginx is enough here")]
+mod proxy;
+
+use std::path::Path;
+use std::process::Command;
+
+use demonstration::{Demonstration, Running};
+use proxy::{Kind, Proxy};
+
+/// A program of the examples.
+fn example(directory: &str, program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Running {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(directory);
+    let mut command = Command::new("node");
+    command.arg(program).args(arguments).current_dir(directory);
+    command.envs(variables.iter().copied());
+    Running::start(command)
+}
+
+#[tokio::test]
+async fn a_web_application_behind_nginx() {
+    let demo = Demonstration::start();
+    let application = example("web-app", "app.mjs", &[], &[("PORT", "0")]);
+    let port = application.line_after("listening on ");
+    let nginx = Proxy::start(Kind::Nginx, &demo.authority(), &format!("127.0.0.1:{port}")).await;
+    let address = format!("http://{}", nginx.authority);
+    demo.signoff(&["application", "create", "pages", "--form", "pull", "--origin", &address]);
+    let page = format!("{address}/");
+    demo.sign_in_through(&page).await;
+    assert_eq!(demo.open(&page).await.body, "Hello demo|alice\n");
+    demo.idp_signs_out().await;
+    let way = demo.open(&page).await;
+    assert!(way.url.as_str().starts_with(&demo.idp), "sent to sign in: {}", way.url);
+}
+
+#[tokio::test]
+async fn an_express_application_that_takes_logout_tokens() {
+    let demo = Demonstration::start();
+    let address = demonstration::free_address();
+    let base = format!("http://{address}");
+    let told = format!("{base}/backchannel-logout");
+    demo.signoff(&[
+        "application",
+        "create",
+        "orders",
+        "--form",
+        "logout-token",
+        "--url",
+        &told,
+        "--origin",
+        &base,
+    ]);
+    let token = demo.token("orders");
+    let (_, port) = address.rsplit_once(':').unwrap();
+    let variables = [
+        ("SIGNOFF_URL", demo.signoff.as_str()),
+        ("SIGNOFF_TOKEN", &token),
+        ("APPLICATION", "orders"),
+        ("BASE_URL", &base),
+        ("PORT", port),
+    ];
+    let application = example("express", "server.mjs", &[], &variables);
+    application.line_after("listening on ");
+    assert!(demo.open(&base).await.body.contains("not signed in"));
+    demo.sign_in_through(&format!("{base}/sign-in")).await;
+    assert!(demo.open(&base).await.body.contains("Hello demo|alice"));
+    demo.idp_signs_out().await;
+    // It asks nobody: its own session is gone because it was told.
+    demo.opens_until(&base, "not signed in").await;
+}
+
+#[tokio::test]
+async fn a_single_page_that_hears_of_the_end() {
+    let demo = Demonstration::start();
+    let origin = "http://127.0.0.1:5173";
+    demo.signoff(&["application", "create", "page", "--form", "pull", "--origin", origin]);
+    demo.sign_in().await;
+    let cookie = demo.cookie();
+    let variables = [("SIGNOFF_URL", demo.signoff.as_str()), ("ORIGIN", origin), ("COOKIE", &cookie)];
+    let page = example("single-page", "check.mjs", &[], &variables);
+    assert_eq!(page.line_after("signed in: "), "demo|alice");
+    demo.idp_signs_out().await;
+    page.line_after("signed out");
+    assert!(page.ends());
+    // A page of an origin that nobody registered hears nothing at all.
+    demo.sign_in().await;
+    let cookie = demo.cookie();
+    let variables =
+        [("SIGNOFF_URL", demo.signoff.as_str()), ("ORIGIN", "http://127.0.0.1:1"), ("COOKIE", &cookie)];
+    assert!(!example("single-page", "check.mjs", &[], &variables).ends());
+}
+
+#[tokio::test]
+async fn a_command_line_program_that_reads_the_feed() {
+    let demo = Demonstration::start();
+    demo.signoff(&["application", "create", "tool", "--form", "pull"]);
+    let token = demo.token("tool");
+    demo.sign_in().await;
+    let session = demo.session_id().await;
+    let variables = [("SIGNOFF_URL", demo.signoff.as_str()), ("SIGNOFF_TOKEN", token.as_str())];
+    let program = example("command-line", "watch.mjs", &[&session], &variables);
+    program.line_after("registered");
+    demo.idp_signs_out().await;
+    assert_eq!(program.line_after("signed out: "), "idp");
+    assert!(program.ends());
+}
