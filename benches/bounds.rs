@@ -275,7 +275,7 @@ fn fillings() -> Vec<(&'static str, String)> {
         ("namespaces in all depths", nested(room)),
         ("one prefix for each element", repeated("<n:x xmlns:n=\"u\" n:a=\"\"/>")),
         ("CDATA", format!("<x>{}</x>", repeated("<![CDATA[]]>"))),
-        ("IDs", (0..room / 16).map(|n| format!("<x ID=\"i{n:06}\"/>")).collect()),
+        ("IDs", (0..room / 16).map(|n| format!("<x ID=\"i{n:06}\"/>")).collect::<Vec<_>>().concat()),
     ]
 }
 

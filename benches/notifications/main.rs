@@ -114,7 +114,7 @@ async fn write_down(connection: &mut PgConnection, form: &str, turn: usize, many
 
 /// Until the last one is acknowledged.
 async fn wait(connection: &mut PgConnection) {
-    let limit = Instant::now() + Duration::from_secs(300);
+    let limit = Instant::now() + Duration::from_mins(5);
     loop {
         let row =
             connection.fetch_one("select exists (select from notification where state = 'pending')").await;

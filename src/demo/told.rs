@@ -116,10 +116,10 @@ mod tests {
 
     fn token(key: &PKey<openssl::pkey::Private>, header: &Value, claims: &Value) -> String {
         let encoded = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let signed = format!("{}.{}", encoded(header), encoded(claims));
+        let text = format!("{}.{}", encoded(header), encoded(claims));
         let mut signer = Signer::new(MessageDigest::sha256(), key).unwrap();
-        let signature = signer.sign_oneshot_to_vec(signed.as_bytes()).unwrap();
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+        let signature = signer.sign_oneshot_to_vec(text.as_bytes()).unwrap();
+        format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
     #[test]

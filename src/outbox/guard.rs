@@ -143,18 +143,19 @@ fn never_v6(address: Ipv6Addr) -> bool {
 
 /// The IPv4 address that an IPv6 address is made of.
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [a, b, c, d, e, f, high, low] = address.segments();
+    let [head @ .., high, low] = address.segments();
     let from = |high: u16, low: u16| {
         let [a, b] = high.to_be_bytes();
         let [c, d] = low.to_be_bytes();
         Ipv4Addr::new(a, b, c, d)
     };
-    match (a, b, c, d, e, f) {
+    match head {
         // IPv4-compatible (RFC 4291, 2.5.5.1), translated (RFC 2765), NAT64 (RFC 6052, RFC 8215).
-        (0, 0, 0, 0, 0, 0) | (0, 0, 0, 0, 0xffff, 0) | (0x64, 0xff9b, 0, 0, 0, 0) => Some(from(high, low)),
-        (0x64, 0xff9b, 1, ..) => Some(from(high, low)),
+        [0, 0, 0, 0, 0 | 0xffff, 0] | [0x64, 0xff9b, 0, 0, 0, 0] | [0x64, 0xff9b, 1, ..] => {
+            Some(from(high, low))
+        }
         // 6to4 (RFC 3056).
-        (0x2002, high, low, ..) => Some(from(high, low)),
+        [0x2002, high, low, ..] => Some(from(high, low)),
         _ => None,
     }
 }

@@ -71,14 +71,15 @@ fn slo_50_what_an_answer_claims_can_be_read_before_it_is_opened() {
     }
 }
 
+fn read<M: Message>(parameter: Parameter, xml: &str) -> Result<(), Refusal> {
+    Unopened::<M>::read(&received(parameter, xml)).map(|_| ())
+}
+
 #[test]
 fn val_19_each_message_has_its_parameter() {
     let (request, response) = (logout_request(&alice()), response(&assertion(ALICE)));
     let (asked, answered) = (Parameter::SamlRequest, Parameter::SamlResponse);
     let wrong = Err(Refusal::WrongMessage);
-    fn read<M: Message>(parameter: Parameter, xml: &str) -> Result<(), Refusal> {
-        Unopened::<M>::read(&received(parameter, xml)).map(|_| ())
-    }
     assert_eq!(read::<LogoutRequest>(answered, &request), wrong);
     assert_eq!(read::<LogoutRequest>(asked, &response), wrong);
     assert_eq!(read::<LogoutRequest>(asked, &request), Ok(()));

@@ -14,6 +14,7 @@
     clippy::assigning_clones,
     clippy::struct_field_names,
     clippy::unnecessary_wraps,
+    clippy::large_futures,
     reason = "what is read top-down as a story need not be fast"
 )]
 

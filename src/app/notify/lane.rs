@@ -72,7 +72,7 @@ pub(super) async fn deliver(
     let mut conn = app.connection().await?;
     let Some(row) = applications::by_id(&mut conn, application).await? else {
         // It was deleted a moment ago, and this was written down at the same moment.
-        let gone: Vec<Settled> = leased.iter().map(|one| orphan(one)).collect();
+        let gone: Vec<Settled> = leased.iter().map(orphan).collect();
         notifications::settle(&mut conn, &gone, app.now()).await?;
         return Ok(Round { tried: 0, failed: true });
     };
@@ -134,7 +134,7 @@ async fn exchange(app: &App, receiver: &Receiver, one: &Leased) -> Option<Result
 
 async fn settle(app: &App, receiver: &Receiver, tries: Vec<Try>) -> Result<Round, Fault> {
     let now = app.now();
-    let tried = tries.iter().filter(|(_, sent)| sent.is_some()).count();
+    let attempted = tries.iter().filter(|(_, sent)| sent.is_some()).count();
     let taken = tries.iter().any(|(_, sent)| match sent {
         Some(Ok(_)) => true,
         Some(Err(failed)) => failed.is_about_the_notice(),
@@ -149,7 +149,7 @@ async fn settle(app: &App, receiver: &Receiver, tries: Vec<Try>) -> Result<Round
     notifications::settle(&mut conn, &settled, now).await?;
     if taken {
         notifications::open_lane(&mut conn, receiver.application, now).await?;
-    } else if tried > 0 {
+    } else if attempted > 0 {
         let failures = notifications::failures(&mut conn, receiver.application).await?.saturating_add(1);
         let pause = retry::lane_pause(failures, jitter(app)?);
         let until = pause.map(|pause| now + pause);
@@ -157,9 +157,14 @@ async fn settle(app: &App, receiver: &Receiver, tries: Vec<Try>) -> Result<Round
     }
     if let Some(error) = first {
         let dead = settled.iter().filter(|one| one.state == Settlement::Dead).count();
-        tracing::warn!(application = receiver.slug, tried, dead, "an application was not told: {error}");
+        tracing::warn!(
+            application = receiver.slug,
+            tried = attempted,
+            dead,
+            "an application was not told: {error}"
+        );
     }
-    Ok(Round { tried: u64::try_from(tried).unwrap_or(u64::MAX), failed: !taken })
+    Ok(Round { tried: u64::try_from(attempted).unwrap_or(u64::MAX), failed: !taken })
 }
 
 /// How a notification is after a try: the last one is made when the day is over.

@@ -61,16 +61,14 @@ impl Limits {
         if hash.is_some_and(|hash| inner.good.contains(&hash)) {
             return Ok(());
         }
-        let Some(bucket) = inner.of_address(from, now) else { return Ok(()) };
+        let bucket = inner.of_address(from, now);
         if bucket.has_one(now) { Ok(()) } else { Err(bucket.until_next()) }
     }
 
     /// Counts a bad token from that address.
     pub(super) fn note_bad(&self, from: IpAddr, now: DateTime<Utc>) {
         let mut inner = self.lock();
-        if let Some(bucket) = inner.of_address(from, now) {
-            bucket.take(now);
-        }
+        inner.of_address(from, now).take(now);
     }
 
     /// Remembers a good token.
@@ -89,7 +87,7 @@ impl Limits {
 
 impl Inner {
     /// The bucket of an address, made if there is room.
-    fn of_address(&mut self, from: IpAddr, now: DateTime<Utc>) -> Option<&mut Bucket> {
+    fn of_address(&mut self, from: IpAddr, now: DateTime<Utc>) -> &mut Bucket {
         let network = network(from);
         if !self.addresses.contains_key(&network) && self.addresses.len() >= MOST_ADDRESSES {
             // Who has not tried for a while starts anew anyway.
@@ -97,9 +95,9 @@ impl Inner {
         }
         let full = || Bucket::full(BAD.0, BAD.1, now);
         if !self.addresses.contains_key(&network) && self.addresses.len() >= MOST_ADDRESSES {
-            return Some(self.overflow.get_or_insert_with(full));
+            return self.overflow.get_or_insert_with(full);
         }
-        Some(self.addresses.entry(network).or_insert_with(full))
+        self.addresses.entry(network).or_insert_with(full)
     }
 }
 

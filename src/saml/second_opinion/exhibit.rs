@@ -1,5 +1,6 @@
 //! The octets that a verified signature covers, cut out of the document in which they came.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::super::xml::{DS, Node};
@@ -80,7 +81,7 @@ fn declare(xml: &mut String, signed: Node<'_, '_>, signature: Node<'_, '_>, rang
         }
         let colon = if prefix.is_empty() { "" } else { ":" };
         let name = name.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
-        xml.push_str(&format!(" xmlns{colon}{prefix}=\"{name}\""));
+        let _ = write!(xml, " xmlns{colon}{prefix}=\"{name}\"");
     }
 }
 

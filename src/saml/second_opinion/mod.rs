@@ -130,10 +130,9 @@ impl Testimony {
         match &reading.message {
             Some(root) if root.name != self.message => return Err(Disagreement::Element),
             Some(root) if root.id.as_ref() != Some(&self.id) => return Err(Disagreement::Id),
-            Some(_) => {}
             // The signature covers the assertion alone.
             None if self.assertion_id.is_none() => return Err(Disagreement::Element),
-            None => {}
+            Some(_) | None => {}
         }
         if reading.encrypted_assertion {
             return Ok(());

@@ -74,7 +74,7 @@ impl Reading {
                 }
                 Event::End(_) => {
                     let place = places.pop()?;
-                    reading.leave(place, &mut text)?;
+                    reading.leave(place, &mut text);
                     if places.is_empty() {
                         return Some(reading);
                     }
@@ -112,7 +112,6 @@ impl Reading {
                 self.assertion_id = Some(attribute(start, "ID")??);
                 Place::Assertion
             }
-            None => return None,
             Some(Place::Response) if is(SAML) && name == "EncryptedAssertion" => {
                 self.encrypted_assertion = true;
                 Place::Elsewhere
@@ -132,21 +131,20 @@ impl Reading {
                 Place::Elsewhere
             }
             Some(Place::LogoutRequest) if is(SAMLP) && name == "SessionIndex" => Place::SessionIndex,
-            // An element where text belongs.
-            Some(Place::NameId | Place::SessionIndex) => return None,
+            // Not a message, or an element where text belongs.
+            None | Some(Place::NameId | Place::SessionIndex) => return None,
             Some(_) => Place::Elsewhere,
         };
         Some(place)
     }
 
     /// An element ends: what its text says.
-    fn leave(&mut self, place: Place, text: &mut String) -> Option<()> {
+    fn leave(&mut self, place: Place, text: &mut String) {
         match (place, &mut self.identifier) {
             (Place::NameId, Identifier::NameId(name_id)) => name_id.value = std::mem::take(text),
             (Place::SessionIndex, _) => self.session_indexes.push(std::mem::take(text)),
             _ => {}
         }
-        Some(())
     }
 
     fn identify(&mut self, identifier: Identifier) {

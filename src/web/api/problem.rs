@@ -22,13 +22,15 @@ const MEDIA_TYPE: &str = "application/problem+json";
 pub struct Problem {
     /// Which kind of problem, as an address in the documentation.
     #[serde(rename = "type")]
-    kind: String,
+    #[schema(value_type = String)]
+    kind: Box<str>,
     /// The same in words.
     title: &'static str,
     /// The HTTP status.
     status: u16,
     /// What is wrong this time.
-    detail: String,
+    #[schema(value_type = String)]
+    detail: Box<str>,
     /// The field of the request that is wrong, if one is.
     field: Option<&'static str>,
     /// Under this the log knows it, if it was a fault of ours.
@@ -61,10 +63,10 @@ impl Problem {
         let known = KINDS.iter().find(|(name, _, _)| *name == kind);
         let (name, title, status) = known.copied().unwrap_or(("failed", "A fault of ours", 500));
         Self {
-            kind: format!("/api/docs#{name}"),
+            kind: format!("/api/docs#{name}").into(),
             title,
             status,
-            detail: detail.into(),
+            detail: detail.into().into(),
             field: None,
             incident: None,
             headers: Vec::new(),

@@ -34,9 +34,9 @@ fn tell(cases: u32) -> u32 {
         panic!("{error}");
     }
     let world = world.into_inner();
-    let seen = world.seen();
+    let counted = world.seen();
     runtime.block_on(world.done());
-    seen
+    counted
 }
 
 #[test]

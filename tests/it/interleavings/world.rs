@@ -133,7 +133,7 @@ impl World {
             turn: 0,
         };
         for step in steps {
-            story.tell(*step).await;
+            Box::pin(story.tell(*step)).await;
             story.check(step).await;
         }
         story.check_every_cookie().await;
@@ -180,7 +180,7 @@ impl Story<'_> {
             }
             Step::SignOut { browser } => self.sign_out(browser).await,
             Step::Answer { browser, post, success, twice } => {
-                self.answer(browser, post, success, twice).await
+                self.answer(browser, post, success, twice).await;
             }
             Step::Over { idp, person, which, via } => {
                 let at = self.write((idp, person), which, via);
@@ -198,9 +198,9 @@ impl Story<'_> {
             Step::Work { node } => self.world.nodes[node].work().await,
             Step::Crash { node } => self.world.replace(node).await,
             Step::OverCutShort { idp, person, which, polls } => {
-                self.over_cut_short((idp, person), which, polls).await
+                Box::pin(self.over_cut_short((idp, person), which, polls)).await;
             }
-            Step::BringCutShort { browser, polls } => self.bring_cut_short(browser, polls).await,
+            Step::BringCutShort { browser, polls } => Box::pin(self.bring_cut_short(browser, polls)).await,
             Step::WorkCutShort { node, polls } => {
                 let _ = cut_short(worker::run_once(&self.world.nodes[node].app), polls).await;
                 self.world.replace(node).await;
@@ -339,7 +339,7 @@ impl Story<'_> {
     async fn sign_out(&mut self, browser: usize) {
         let session = self.session_of(browser).filter(|id| self.model.is_alive(Some(id)));
         let asking = self.people[browser].browser.get("/logout").await;
-        if let Some(request) = self.from_us(&asking) {
+        if let Some(request) = self.of_ours(&asking) {
             self.people[browser].asked = Some(request);
             return;
         }
@@ -349,13 +349,13 @@ impl Story<'_> {
         let reply = self.people[browser].browser.submit(path_of(&form.action), &form.with(&[])).await;
         assert!(reply.status < 400, "{}", reply.body);
         self.model.sign_out(&session);
-        if let Some(request) = self.from_us(&reply) {
+        if let Some(request) = self.of_ours(&reply) {
             self.people[browser].asked = Some(request);
         }
     }
 
     /// A LogoutRequest of ours in an answer to a browser.
-    fn from_us(&self, reply: &HttpReply) -> Option<FromUs> {
+    fn of_ours(&self, reply: &HttpReply) -> Option<FromUs> {
         let request = self.world.idps[0].sp.try_front(reply)?;
         assert_eq!(request.message.local, "LogoutRequest");
         Some(request)
@@ -383,7 +383,7 @@ impl Story<'_> {
             if taken {
                 assert!(!again, "an answer after the first is taken");
                 assert!(self.answered.insert(request.id().to_owned()), "answered twice: {}", request.id());
-                self.people[browser].asked = self.from_us(&reply);
+                self.people[browser].asked = self.of_ours(&reply);
             }
             if !twice {
                 break;
@@ -444,7 +444,7 @@ impl Story<'_> {
         if !Model::is_fresh(sent.issued, now) {
             return "Requester";
         }
-        *sent.status.get_or_insert_with(|| model.over(sent.principal, &sent.indexes, sent.issued, now))
+        sent.status.get_or_insert_with(|| model.over(sent.principal, &sent.indexes, sent.issued, now))
     }
 
     /// The promise itself, asked of the rows: no session that the request names outlives Success. What

@@ -7,7 +7,7 @@ use signoff::app::deliveries;
 use signoff::logout::hearing::Form;
 
 use super::{House, Person};
-use crate::support::receiver::{Behaviour, Receiver};
+use crate::support::receiver::{Arrived, Behaviour, Receiver};
 
 /// Ends sessions of so many people, one after the other.
 async fn ended(house: &House, application: &str, many: usize) -> Vec<Person> {
@@ -28,7 +28,7 @@ fn sessions(people: &[Person]) -> Vec<String> {
 }
 
 fn taken(receiver: &Receiver) -> Vec<String> {
-    let mut sessions: Vec<String> = receiver.taken().iter().map(|arrived| arrived.session_id()).collect();
+    let mut sessions: Vec<String> = receiver.taken().iter().map(Arrived::session_id).collect();
     sessions.sort();
     sessions
 }

@@ -70,7 +70,7 @@ fn what_real_products_signed_is_confirmed() {
     let mut asked = 0;
     for path in below(&data().join("messages")) {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let xml = if name.ends_with(".b64") {
+        let xml = if path.extension().is_some_and(|extension| extension == "b64") {
             let text: String = std::fs::read_to_string(&path).unwrap().split_whitespace().collect();
             String::from_utf8(BASE64.decode(text).unwrap()).unwrap()
         } else if name.contains("soap-request") {

@@ -34,9 +34,9 @@ fn in_a_quiet_process(test: &str) -> Option<String> {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", &name, "--nocapture", "--test-threads=1"]).env(CHILD, "1").stderr(Stdio::null());
     let output = child.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && text.contains("1 passed"), "{test}: {text}");
-    Some(text)
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && printed.contains("1 passed"), "{test}: {printed}");
+    Some(printed)
 }
 
 /// Opens a message as the service does; gives what the second engine is asked about.

@@ -34,7 +34,7 @@ pub struct Arrived {
 impl Arrived {
     pub fn header(&self, name: &str) -> &str {
         let found = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.as_str()).unwrap_or_else(|| panic!("no {name} in {self:?}"))
+        found.map_or_else(|| panic!("no {name} in {self:?}"), |(_, value)| value.as_str())
     }
 
     /// The logout token in its form.

@@ -51,13 +51,19 @@ fn f_01_what_the_engine_says_has_to_be_about_this_signature_and_complete() {
     let good = said(signature_node, references.clone());
     let another = said(parent.id(), references.clone());
     let mut unseen = references.clone();
-    unseen.iter_mut().for_each(|reference| reference.digest_verified = false);
+    for reference in &mut unseen {
+        reference.digest_verified = false;
+    }
     let unseen = said(signature_node, unseen);
     let mut elsewhere = references.clone();
-    elsewhere.iter_mut().for_each(|reference| reference.resolved_node = Some(signature_node));
+    for reference in &mut elsewhere {
+        reference.resolved_node = Some(signature_node);
+    }
     let elsewhere = said(signature_node, elsewhere);
     let mut nowhere = references.clone();
-    nowhere.iter_mut().for_each(|reference| reference.resolved_node = None);
+    for reference in &mut nowhere {
+        reference.resolved_node = None;
+    }
     let nowhere = said(signature_node, nowhere);
     let none = said(signature_node, Vec::new());
     let two = said(signature_node, [references.clone(), references].concat());

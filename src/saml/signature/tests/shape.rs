@@ -30,6 +30,7 @@ fn second_transform(info: &str, inserted: &str) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn val_10_to_14_what_is_signed_that_way_is_refused_all_the_same() {
     let structure = Refusal::SignatureShape("structure");
     let of_reference = Refusal::SignatureShape("structure of Reference");
