@@ -112,6 +112,8 @@ async fn start() -> Server {
         Err(_) => tokio::task::spawn_blocking(start_cluster).await.unwrap(),
     };
     let template = format!("signoff_template_{}", std::process::id());
+    // A process before this one may have had the same number.
+    run(&admin, &format!("drop database if exists {template}")).await;
     run(&admin, &format!("create database {template} template template0")).await;
     let pool = PgPoolOptions::new().connect_with(admin.clone().database(&template)).await.unwrap();
     signoff::database::migrate(&pool).await.unwrap();
