@@ -335,7 +335,8 @@ async fn oidc_11_an_echo_of_a_logout_starts_nothing_new() {
     alice.sign_in(&idp, &name, "j-1").await;
     op.sign_in(&alice, &at("auth0|alice", "s-1")).await;
     let request = idp.logout_request(&name, &["j-1"]);
-    send_request(&app.authority, &idp, Via::Redirect, &request, None).await.saml();
+    let answer = send_request(&app.authority, &idp, Via::Redirect, &request, None).await;
+    assert_eq!(answer.status(), "Responder/PartialLogout", "row e: the provider's part is not known to be over");
     assert!(!alice.is_signed_in().await);
     // The provider repeats, several times over, what it was told.
     for _ in 0..3 {
@@ -344,6 +345,11 @@ async fn oidc_11_an_echo_of_a_logout_starts_nothing_new() {
     app.work().await;
     assert!(idp.soap.as_ref().unwrap().calls().is_empty(), "who began it is not told of it");
     assert_eq!(app.count("select count(*) from logout").await, 1);
+    // Now that the provider has said so, it is over everywhere.
+    app.advance(TimeDelta::seconds(1));
+    let again = idp.logout_request(&name, &["j-1"]);
+    let answer = send_request(&app.authority, &idp, Via::Redirect, &again, None).await;
+    assert_eq!(answer.status(), "Success", "row b");
     app.done().await;
 }
 
