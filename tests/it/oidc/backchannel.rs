@@ -336,7 +336,11 @@ async fn oidc_11_an_echo_of_a_logout_starts_nothing_new() {
     op.sign_in(&alice, &at("auth0|alice", "s-1")).await;
     let request = idp.logout_request(&name, &["j-1"]);
     let answer = send_request(&app.authority, &idp, Via::Redirect, &request, None).await;
-    assert_eq!(answer.status(), "Responder/PartialLogout", "row e: the provider's part is not known to be over");
+    assert_eq!(
+        answer.status(),
+        "Responder/PartialLogout",
+        "row e: the provider's part is not known to be over"
+    );
     assert!(!alice.is_signed_in().await);
     // The provider repeats, several times over, what it was told.
     for _ in 0..3 {
