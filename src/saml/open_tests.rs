@@ -8,6 +8,7 @@ use openssl::nid::Nid;
 use openssl::pkey::PKey;
 
 use super::binding::{Outbound, Parameter, Received, encode, post, redirect, soap};
+use super::encryption::DecryptionKeys;
 use super::logout_request::LogoutRequest;
 use super::message::{Limits, Message as _};
 use super::names::{Binding, EntityId, Location, MessageId, NameId, RelayState, SessionIndex};
@@ -17,6 +18,7 @@ use super::refusal::{Refusal, Row};
 use super::signature::{SignaturePolicy, TrustedKeys, Verified};
 use super::signing::{EcdsaEncoding, Signer};
 use super::test_keys::{self, Pair};
+use super::test_messages;
 
 const NOW: DateTime<Utc> = DateTime::from_timestamp_nanos(1_795_000_000_000_000_000);
 const LIMITS: Limits =
@@ -304,6 +306,29 @@ fn rows_j_and_k_come_with_the_authentic_message() {
     assert_eq!(refused.refusal, Refusal::Stale);
     assert_eq!(refused.authentic.unwrap().message().head().id.as_str(), "_request");
     assert!(open(&post::decode(b"SAMLRequest=PGEvPg").unwrap(), &keys).unwrap_err().authentic.is_none());
+}
+
+/// Rows k and m: authentic, and still nothing that can be executed. The message comes along, so that it
+/// is answered with what is wrong.
+#[test]
+fn val_06_and_slo_29_an_authentic_request_of_another_version_or_about_nobody() {
+    let open = |from: &str, to: &str| {
+        let whole = test_messages::logout_request(&test_messages::alice());
+        assert!(whole.contains(from), "{from}");
+        let xml = test_messages::signed(&whole.replacen(from, to, 1), "_l");
+        test_messages::open_logout(&xml, &DecryptionKeys::new([]), NOW)
+    };
+    let base_id = format!("<saml:BaseID {}></saml:BaseID>", test_messages::SAML_NS);
+    for (from, to, refusal) in [
+        ("Version=\"2.0\"", "Version=\"2.1\"", Refusal::VersionMinor),
+        ("Version=\"2.0\"", "Version=\"3.0\"", Refusal::VersionTooHigh),
+        (&test_messages::alice(), &base_id, Refusal::IdentifierUnknown),
+    ] {
+        let refused = open(from, to).unwrap_err();
+        assert_eq!(refused.refusal, refusal, "{to}");
+        assert_eq!(refused.authentic.unwrap().message().head().id.as_str(), "_l", "{to}");
+    }
+    assert!(open("alice", "bob").is_ok());
 }
 
 /// The part of a text from one mark to another, marks included.

@@ -290,6 +290,22 @@ fn sso_16_an_assertion_is_remembered_for_as_long_as_it_could_be_taken() {
 }
 
 #[test]
+fn val_04_and_06_an_assertion_is_of_our_version_and_nothing_in_it_is_left_unread() {
+    let schema = |text| Some(Refusal::Schema(text));
+    assert_eq!(refusal("Version=\"2.0\"", "Version=\"1.1\""), Some(Refusal::VersionTooLow));
+    assert_eq!(refusal("Version=\"2.0\"", "Version=\"2.1\""), Some(Refusal::VersionMinor));
+    assert_eq!(refusal(" Version=\"2.0\"", ""), Some(Refusal::VersionTooLow));
+    assert_eq!(refusal(" Version=\"2.0\"", " Version=\"2.0\" Wrong=\"1\""), schema("unknown attribute"));
+    let strange = schema("element that does not belong here");
+    assert_eq!(refusal("</saml:Subject>", "<x></x></saml:Subject>"), strange);
+    assert_eq!(refusal("</saml:Subject>", &format!("{ALICE}</saml:Subject>")), strange);
+    assert_eq!(refusal("</saml:SubjectConfirmation>", "<x></x></saml:SubjectConfirmation>"), strange);
+    assert_eq!(refusal("</saml:AudienceRestriction>", "<x></x></saml:AudienceRestriction>"), strange);
+    assert_eq!(refusal("<saml:Subject>", "<saml:Subject Wrong=\"1\">"), schema("unknown attribute"));
+    assert_eq!(refusal("alice", "bob"), None);
+}
+
+#[test]
 fn f_12_what_is_read_is_the_child_of_the_response_and_the_only_one() {
     let read = |xml: &str| {
         let received = received(Parameter::SamlResponse, xml);

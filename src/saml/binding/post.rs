@@ -72,4 +72,12 @@ mod tests {
         assert_eq!(decode(b""), Err(Refusal::NoMessage));
         assert_eq!(decode(b"{\"SAMLRequest\":1}"), Err(Refusal::NoMessage));
     }
+
+    #[test]
+    fn val_01_a_form_may_wrap_its_message_but_not_without_end() {
+        let padded = |length: usize| format!("SAMLRequest=PGEvPg%3D%3D{}", "+".repeat(length - 8));
+        assert_eq!(decode(padded(2 * MAX_MESSAGE).as_bytes()).unwrap().octets, "<a/>");
+        assert_eq!(decode(padded(2 * MAX_MESSAGE + 1).as_bytes()), Err(Refusal::TooLarge));
+        assert_eq!(decode(padded(4 * MAX_MESSAGE).as_bytes()), Err(Refusal::TooLarge));
+    }
 }

@@ -159,4 +159,14 @@ mod tests {
         );
         assert_eq!(decode("x=1"), Err(Refusal::NoMessage));
     }
+
+    #[test]
+    fn val_01_a_query_has_a_limit_of_its_own() {
+        let query = |length: usize| {
+            let message = format!("SAMLRequest={}&x=", deflated(b"<a/>"));
+            format!("{message}{}", "y".repeat(length - message.len()))
+        };
+        assert_eq!(decode(&query(64 * 1024)).unwrap().octets, "<a/>");
+        assert_eq!(decode(&query(64 * 1024 + 1)), Err(Refusal::TooLarge));
+    }
 }

@@ -1,8 +1,9 @@
 //! What a signature covers, and that it is what is read (VAL-10, VAL-12, SSO-07; F-01).
 
 use super::*;
+use crate::saml::sign_in::SignIn;
 use crate::saml::test_keys;
-use crate::saml::test_messages::{ALICE, assertion, response, signed};
+use crate::saml::test_messages::{ALICE, LIMITS, NOW, assertion, entity, location, response, signed};
 
 /// What the engine says of the only signature of a document, whatever its shape.
 fn engine(document: &Document<'_>, keys: &TrustedKeys) -> VerifyResult {
@@ -178,4 +179,20 @@ fn f_01_an_assertion_that_is_no_child_of_the_response_covers_nothing() {
     let message = Response::read(&plain).unwrap();
     let refused = verify_response(&deep, message, &keys());
     assert_eq!(refused.err(), Some(Refusal::SignatureShape("signature in the wrong place")));
+}
+
+/// No way through the door leads to an assertion of another issuer than the signer. Were there one, it
+/// would sign nobody in.
+#[test]
+fn sso_17_an_assertion_that_is_not_the_signer_s_own_signs_nobody_in() {
+    let document = signed(&response(&assertion(ALICE)), "_r");
+    let document = Document::parse(&document).unwrap();
+    let (verified, _) = verify_response(&document, Response::read(&document).unwrap(), &keys()).unwrap();
+    let judged = |response: &Verified<Response>| {
+        let (acs, sp) = (location("https://sp.example/acs"), entity("https://sp.example"));
+        SignIn::judge(response, &acs, &sp, &LIMITS, NOW).map(|sign_in| sign_in.idp)
+    };
+    let other = Verified { signer: entity("https://other.example"), ..verified.clone() };
+    assert_eq!(judged(&other), Err(Refusal::IssuerMismatch));
+    assert_eq!(judged(&verified), Ok(entity("https://idp.example")));
 }

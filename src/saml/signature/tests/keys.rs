@@ -21,6 +21,8 @@ fn md_20_a_key_that_is_too_weak_or_of_another_kind_is_left_out() {
     let weak = [
         ("RSA of 2047 bits", rsa(2047)),
         ("P-224", ec(Nid::SECP224R1)),
+        ("a curve of Bitcoin's", ec(Nid::SECP256K1)),
+        ("Brainpool's", ec(Nid::BRAINPOOL_P256R1)),
         ("Ed25519", spki(&PKey::generate_ed25519().unwrap())),
         ("junk", b"junk".to_vec()),
     ];
