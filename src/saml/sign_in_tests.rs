@@ -322,6 +322,9 @@ fn f_12_what_is_read_is_the_child_of_the_response_and_the_only_one() {
     let sealed = format!("<saml:EncryptedAssertion {SAML_NS}></saml:EncryptedAssertion>");
     assert_eq!(read(&extended("", &sealed)), Err(Refusal::NestedMessage));
     assert_eq!(read(&response(&format!("{}{sealed}", assertion(ALICE)))), Err(Refusal::ManyAssertions));
+    let strange = Err(Refusal::Schema("element that does not belong here"));
+    assert_eq!(read(&response("<x></x>")), strange);
+    assert_eq!(read(&response(&format!("{}<x></x>", assertion(ALICE)))), strange);
     assert_eq!(read(&response("")), Ok(()));
     assert_eq!(read(&whole), Ok(()));
 }

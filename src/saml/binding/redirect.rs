@@ -161,6 +161,20 @@ mod tests {
     }
 
     #[test]
+    fn bind_10_nothing_follows_the_deflated_message() {
+        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(b"<a/>").unwrap();
+        let mut octets = encoder.finish().unwrap();
+        let query = |octets: &[u8]| {
+            let base64 = STANDARD.encode(octets);
+            format!("SAMLRequest={}", base64.replace('+', "%2B").replace('/', "%2f").replace('=', "%3D"))
+        };
+        assert_eq!(decode(&query(&octets)).unwrap().octets, "<a/>");
+        octets.push(b'x');
+        assert_eq!(decode(&query(&octets)), Err(Refusal::NotDeflate));
+    }
+
+    #[test]
     fn val_01_a_query_has_a_limit_of_its_own() {
         let query = |length: usize| {
             let message = format!("SAMLRequest={}&x=", deflated(b"<a/>"));
