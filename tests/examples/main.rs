@@ -2,7 +2,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::disallowed_methods,
     clippy::format_collect,
     reason = "a test fails by panicking, and needs not be fast"
 )]
