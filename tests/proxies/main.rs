@@ -7,8 +7,6 @@
     clippy::disallowed_methods,
     clippy::format_push_string,
     clippy::format_collect,
-    clippy::items_after_statements,
-    clippy::assigning_clones,
     clippy::struct_field_names,
     clippy::unnecessary_wraps,
     reason = "as in the other tests"
