@@ -133,7 +133,15 @@ async fn who_waits_is_told_at_once_and_holds_no_connection() {
     // More than the pool has connections.
     for _ in 0..20 {
         let (app, id) = (wiki.app.app.clone(), wiki.id);
-        waiting.spawn(async move { feed::read(&app, Some(id), start, 100, Duration::from_secs(30)).await });
+        waiting.spawn(async move {
+            loop {
+                // The look below whether all wait takes a place itself, for a moment.
+                match feed::read(&app, Some(id), start, 100, Duration::from_secs(30)).await {
+                    Err(FeedError::Full) => tokio::task::yield_now().await,
+                    read => return read,
+                }
+            }
+        });
     }
     while wiki.app.try_read_waiting(wiki.id, start).await.is_ok() {
         tokio::task::yield_now().await;
