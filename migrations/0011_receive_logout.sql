@@ -1,7 +1,12 @@
--- As in 0008_notify, with one difference: a session that rests on an OpenID provider too is over only
--- here, as long as the provider has not said that its part is over. Then the identity provider is told
--- PartialLogout (row e): unknown is not Success.
-create or replace function receive_logout(
+-- As in 0005_receive_logout, with these differences:
+--   status     is null while an application that counts has not heard (row e); 'PartialLogout' in row b
+--              if one has not heard of the end that was before; 'PartialLogout' as long as an OpenID
+--              provider on which the session rested has not said that its part is over: we are told of
+--              its end, we cannot bring it about, and unknown is not Success
+--   logout_row the logout, new or, of a duplicate, the first
+--   told       how many notifications wait to be delivered
+drop function receive_logout;
+create function receive_logout(
     p_now             timestamptz,
     p_idp             bigint,
     p_version         bigint,
@@ -187,8 +192,9 @@ begin
 
     insert into audit (at, endpoint, binding, issuer, message_id, digest, verdict, rule, sessions, detail)
     values (p_now, p_endpoint, p_binding, p_issuer, p_message_id, p_raw_digest, 'accepted',
-            case v_verdict when 'ended' then 'row a' when 'already' then 'row b'
-                           when 'unseen_index' then 'row c' else 'row d' end,
+            case when v_status = 'PartialLogout' then 'row e'
+                 else case v_verdict when 'ended' then 'row a' when 'already' then 'row b'
+                                     when 'unseen_index' then 'row c' else 'row d' end end,
             coalesce(cardinality(v_sessions), 0), p_reason);
 
     return query select v_verdict, v_status, coalesce(cardinality(v_sessions), 0), v_queued, v_logout, v_told;
