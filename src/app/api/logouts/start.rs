@@ -1,14 +1,14 @@
 //! Logouts are started over the API.
 //!
-//! What is asked for ends in one transaction: by session that is one, by principal or identity
-//! provider at most [`BATCH`] sessions, each a logout of its own, and the answer says whether more are
-//! alive. Whoever wants them all asks until it says that there are none.
+//! A session ends in one transaction; those of a principal or of an identity provider by a sweep
+//! ([`sweep`]), each as a logout of its own. The answer says what has ended by then, and whether that is
+//! all: what is not ends behind the back of who asked.
 
 use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 
-use super::{Halt, Refused};
+use super::{Halt, Refused, many};
 use crate::app::api::once::{self, Kept, Once};
 use crate::app::api::sessions::{self, Found};
 use crate::app::logout::begin::{Begun, Telling, begin, lock_alive};
@@ -18,12 +18,9 @@ use crate::app::{App, ContinueToken, Fault, ReturnTarget, worker};
 use crate::logout::plan::Browser;
 use crate::logout::step::ANSWER_WITHIN;
 use crate::saml::names::NameId;
+use crate::store::LogoutId;
 use crate::store::logouts::{self, NewLogout};
 use crate::store::sessions::Session;
-use crate::store::{LogoutId, session_search};
-
-/// The most sessions that one request ends.
-const BATCH: usize = 100;
 
 /// Logouts to be started.
 #[derive(Debug, Clone)]
@@ -55,10 +52,13 @@ pub enum Whom {
 /// What was started.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Started {
-    /// The logouts, one for each session that ended. Where the session was over before: the one that
-    /// had ended it, if one had.
+    /// The logouts, one for each session that ended; the first 1,000. Where the session was over before:
+    /// the one that had ended it, if one had.
     pub logouts: Vec<StartedLogout>,
-    /// Whether no session of those asked for is alive. If not, ask again, with another idempotency key.
+    /// How many sessions this has ended.
+    pub sessions_ended: u64,
+    /// Whether no session of those asked for is alive. If not, there were too many to be waited for, and
+    /// the rest is being ended: asked again, with another idempotency key, `complete` says whether it is.
     pub complete: bool,
     /// Where to send the browser of that session, once and within five minutes; it needs no cookie and
     /// asks nothing. Only where a browser was announced.
@@ -89,56 +89,59 @@ pub async fn start(app: &App, caller: &Caller, wanted: &Start, once: Option<&Onc
     if wanted.return_to.is_some() && !wanted.browser {
         return Err(Refused::unprocessable("return_to", "only a browser can go there"));
     }
+    match &wanted.whom {
+        Whom::Session(id) => start_one(app, caller, wanted, id, once).await,
+        Whom::Principal { identity_provider, name_id } => {
+            many::start(app, caller, identity_provider, Some(name_id), once).await
+        }
+        Whom::IdentityProvider(name) => many::start(app, caller, name, None, once).await,
+    }
+}
+
+async fn start_one(
+    app: &App,
+    caller: &Caller,
+    wanted: &Start,
+    id: &str,
+    once: Option<&Once>,
+) -> Result<Kept, Refused> {
     let (answer, begun) = app
-        .answering("starting logouts", async {
+        .answering("starting a logout", async {
             let snapshot = app.renewed().await?;
             let mut tx = app.begin().await?;
             if let Some(kept) = once::claim(app, &mut tx, once).await? {
-                return Ok((kept, Vec::new()));
+                return Ok((kept, None));
             }
-            let started = match &wanted.whom {
-                Whom::Session(id) => one(app, &mut tx, &snapshot, caller, wanted, id).await?,
-                Whom::Principal { .. } | Whom::IdentityProvider(_) => {
-                    many(app, &mut tx, &snapshot, caller, &wanted.whom).await?
-                }
-            };
-            let begun: Vec<_> = if started.status == 201 {
-                started.view.logouts.iter().map(|logout| LogoutId(logout.id)).collect()
-            } else {
-                Vec::new()
-            };
+            let started = one(app, &mut tx, &snapshot, caller, wanted, id).await?;
+            let begun = started.view.logouts.first().filter(|_| started.status == 201);
+            let begun = begun.map(|logout| LogoutId(logout.id));
             let answer = Kept::new(started.status, started.location(), &started.view)?;
             let answer = once::keep(app, &mut tx, once, answer).await?;
             tx.commit().await?;
             app.session_ended();
             tracing::info!(
-                logouts = begun.len(),
+                logout.id = begun.map(|logout| logout.0),
                 token = caller.token.0,
-                "logouts were started over the API"
+                "a logout was started over the API"
             );
             Ok((answer, begun))
         })
         .await?;
-    match begun.as_slice() {
-        [] => {}
-        [logout] => worker::deliver_now(app, *logout).await,
-        // Too many to be waited for.
-        _ => {
-            app.0.outbox_bell.notify_one();
-            app.0.notify_bell.notify_one();
-        }
+    if let Some(logout) = begun {
+        worker::deliver_now(app, logout).await;
     }
     Ok(answer)
 }
 
-struct Begin {
-    status: u16,
-    view: Started,
+/// An answer that is not written yet.
+pub(super) struct Begin {
+    pub(super) status: u16,
+    pub(super) view: Started,
 }
 
 impl Begin {
     /// Where the logout is, if there is exactly one that is new.
-    fn location(&self) -> Option<String> {
+    pub(super) fn location(&self) -> Option<String> {
         match self.view.logouts.as_slice() {
             [logout] if self.status == 201 => Some(format!("/api/v1/logouts/{}", logout.id)),
             _ => None,
@@ -171,7 +174,8 @@ async fn one(
     let Some(session) = lock_alive(app, conn, Some(found.clone())).await? else {
         let before = logouts::of_session(conn, found.id).await?;
         let logout = before.map(|logout| StartedLogout { id: logout.0, session: found.public_id });
-        let view = Started { logouts: logout.into_iter().collect(), complete: true, continue_url: None };
+        let logouts = logout.into_iter().collect();
+        let view = Started { logouts, sessions_ended: 0, complete: true, continue_url: None };
         return Ok(Begin { status: 200, view });
     };
     let browser = if wanted.browser { Browser::Expected } else { Browser::Absent };
@@ -181,40 +185,8 @@ async fn one(
         Browser::Absent | Browser::Present => None,
     };
     let logout = StartedLogout { id: begun.id.0, session: session.public_id };
-    Ok(Begin { status: 201, view: Started { logouts: vec![logout], complete: true, continue_url } })
-}
-
-async fn many(
-    app: &App,
-    conn: &mut PgConnection,
-    snapshot: &Snapshot,
-    caller: &Caller,
-    whom: &Whom,
-) -> Result<Begin, Halt> {
-    let unknown = || Refused::unprocessable("identity_provider", "there is none of that name");
-    let named = |name: &str| snapshot.named(name).ok_or_else(unknown);
-    let (alive, limit) = (app.alive(), i64::try_from(BATCH).unwrap_or(i64::MAX) + 1);
-    let mut ids = match whom {
-        Whom::Session(_) => Vec::new(),
-        Whom::Principal { identity_provider, name_id } => {
-            let idp = named(identity_provider)?;
-            let key = name_id.principal_key(&idp.entity_id, &app.0.me.entity_id);
-            session_search::of_principal(conn, idp.id, key, alive, limit).await?
-        }
-        Whom::IdentityProvider(name) => session_search::of_idp(conn, named(name)?.id, alive, limit).await?,
-    };
-    let complete = ids.len() <= BATCH;
-    ids.truncate(BATCH);
-    let mut logouts = Vec::new();
-    for session in session_search::lock_all(conn, &ids).await? {
-        // Somebody else may have ended it while we waited for the lock.
-        if session.is_alive(alive) {
-            let begun = begin_one(app, conn, snapshot, caller, &session, Browser::Absent, None).await?;
-            logouts.push(StartedLogout { id: begun.id.0, session: session.public_id });
-        }
-    }
-    let status = if logouts.is_empty() { 200 } else { 201 };
-    Ok(Begin { status, view: Started { logouts, complete, continue_url: None } })
+    let view = Started { logouts: vec![logout], sessions_ended: 1, complete: true, continue_url };
+    Ok(Begin { status: 201, view })
 }
 
 /// Ends a locked session and begins its logout, in the name of the caller.
