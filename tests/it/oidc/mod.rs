@@ -4,3 +4,4 @@ mod backchannel;
 mod race;
 mod sign_in;
 mod sign_out;
+mod there;

@@ -110,23 +110,23 @@ pub async fn start(app: &App, caller: &Caller, wanted: &Start, once: Option<&Onc
             if let Some(kept) = once::claim(app, &mut tx, once).await? {
                 return Ok((kept, Vec::new()));
             }
-            let begin = Starting { app, snapshot: &snapshot, caller, wanted };
-            let started = match (&wanted.whom, &there) {
-                (Whom::Session(_), There::Ours(found)) => begin.one(&mut tx, found).await?,
+            let starting = Starting { app, snapshot: &snapshot, caller, wanted };
+            let beginning = match (&wanted.whom, &there) {
+                (Whom::Session(_), There::Ours(found)) => starting.one(&mut tx, found).await?,
                 (Whom::Session(_), There::Sid { way, own, sid }) => {
-                    begin.of_sid(&mut tx, way, own, sid).await?
+                    starting.of_sid(&mut tx, way, own, sid).await?
                 }
                 (Whom::OpenIdPerson { subject, .. }, There::Person(way)) => {
-                    begin.of_person(&mut tx, way, subject).await?
+                    starting.of_person(&mut tx, way, subject).await?
                 }
                 _ => many(app, &mut tx, &snapshot, caller, &wanted.whom).await?,
             };
-            let begun: Vec<_> = if started.status == 201 {
-                started.view.logouts.iter().map(|logout| LogoutId(logout.id)).collect()
+            let begun: Vec<_> = if beginning.status == 201 {
+                beginning.view.logouts.iter().map(|logout| LogoutId(logout.id)).collect()
             } else {
                 Vec::new()
             };
-            let answer = Kept::new(started.status, started.location(), &started.view)?;
+            let answer = Kept::new(beginning.status, beginning.location(), &beginning.view)?;
             let answer = once::keep(app, &mut tx, once, answer).await?;
             tx.commit().await?;
             app.session_ended();

@@ -21,9 +21,9 @@ use crate::store::{SessionId, principals};
 /// What a logout is about, as it was found before anything was locked.
 pub(super) enum There {
     /// A session of ours.
-    Ours(Session),
+    Ours(Box<Session>),
     /// A session at a provider, under which an application has one of its own.
-    Sid { way: Way, own: ApplicationSession, sid: String },
+    Sid { way: Way, own: Box<ApplicationSession>, sid: String },
     /// A person at a provider.
     Person(Way),
     /// Neither.
@@ -37,12 +37,12 @@ pub(super) async fn look(app: &App, caller: &Caller, whom: &Whom) -> Result<Ther
             let mut conn = app.connection().await?;
             let found = find(&mut conn, caller, id).await?;
             let own = match found {
-                Found::Session(found) => return Ok(There::Ours(found)),
+                Found::Session(found) => return Ok(There::Ours(Box::new(found))),
                 Found::Application(own) => own,
             };
             if let Some(id) = &own.session_public_id {
                 let found = sessions::by_public_id(&mut conn, id).await?.ok_or(Refused::NotFound)?;
-                return Ok(There::Ours(found));
+                return Ok(There::Ours(Box::new(found)));
             }
             drop(conn);
             let (Some(issuer), Some(sid)) = (own.issuer.clone(), own.sid.clone()) else {
@@ -50,7 +50,7 @@ pub(super) async fn look(app: &App, caller: &Caller, whom: &Whom) -> Result<Ther
             };
             let gone = || Refused::Conflict(String::from("its OpenID provider is not configured any more"));
             let way = way(app, &issuer).await.ok_or_else(gone)?;
-            Ok(There::Sid { way, own, sid })
+            Ok(There::Sid { way, own: Box::new(own), sid })
         }
         Whom::OpenIdPerson { provider, .. } => {
             let unknown =
