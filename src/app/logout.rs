@@ -6,7 +6,7 @@ mod go_on;
 mod page;
 
 use crate::app::legs::{Affair, Move};
-use crate::app::{App, Fault, ReturnTarget, Visitor, notify, oidc, worker};
+use crate::app::{App, Fault, ReturnTarget, Visitor, WantedReturn, notify, oidc, worker};
 use crate::logout::plan::{Browser, Trigger};
 use crate::logout::step::Event;
 use crate::saml::binding::Outbound;
@@ -35,7 +35,7 @@ pub struct StartLogout {
     /// The token out of the form.
     pub csrf: String,
     /// Where to go afterwards.
-    pub return_to: Option<String>,
+    pub return_to: WantedReturn,
     /// End only our own session, tell no identity provider (SLO-47).
     pub local_only: bool,
 }
@@ -184,10 +184,7 @@ async fn try_start(
         drop(tx);
         return over_already(app, visitor).await;
     };
-    let target = match wanted.return_to.as_deref() {
-        Some(target) => app.return_target_for(&mut tx, None, target).await?,
-        None => None,
-    };
+    let target = app.target_after_logout(&mut tx, &wanted.return_to).await?;
     let handle = app.0.entropy.handle_128()?;
     let new = NewLogout {
         handle: &handle,

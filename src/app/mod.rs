@@ -56,7 +56,7 @@ use tokio_util::task::TaskTracker;
 
 pub use logout::LogoutHandle;
 pub use policy::{IdpPolicy, SwitchError};
-pub use return_target::ReturnTarget;
+pub use return_target::{ReturnTarget, WantedAddress, WantedReturn};
 pub use turned_away::TurnedAway;
 pub use visitor::{ContinueToken, CorrelationToken, SessionToken, Visitor};
 

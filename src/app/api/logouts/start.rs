@@ -159,10 +159,10 @@ async fn one(
     };
     let target = match &wanted.return_to {
         Some(text) => {
-            Some(app.return_target_for(conn, caller.role.application(), text).await?.ok_or_else(|| {
+            Some(app.target_for_caller(conn, caller.role.application(), text).await?.ok_or_else(|| {
                 Refused::unprocessable(
                     "return_to",
-                    "expected an address at an origin that may be returned to",
+                    "expected an address that is in the list of logout URLs, or at an origin that may be returned to",
                 )
             })?)
         }
