@@ -166,7 +166,8 @@ fn wanted_return(fields: &Fields) -> Result<WantedReturn, Repeated> {
     Ok(WantedReturn { client_id: fields.one("client_id")?.map(ToOwned::to_owned), address })
 }
 
-fn nobody_signed_in() -> Notice {
+/// The page for who wants to sign out and is not signed in.
+pub fn nobody_signed_in() -> Notice {
     Notice {
         heading: String::from("You are not signed in"),
         paragraphs: vec![String::from("There is no session of yours here that could be ended.")],

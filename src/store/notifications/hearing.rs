@@ -46,6 +46,14 @@ pub async fn decide(conn: &mut PgConnection, logout: LogoutId) -> Result<Option<
         "update logout set status = case when exists (
                 select from notification n
                  where n.logout_id = logout.id and n.counts and n.state in ('pending', 'dead'))
+               -- An OpenID provider's part counts until it was seen to be over, or, where an
+               -- administrator has said so, accepted to end.
+               or exists (
+                select from logout_leg leg
+                 where leg.logout_id = logout.id and leg.oidc_issuer is not null and leg.state <> 'confirmed'
+                   and (leg.accepted_at is null or not exists (
+                        select from identity_provider i
+                         where i.id = logout.idp_id and i.policy ->> 'auth0_pending' = 'success')))
              then 'PartialLogout' else 'Success' end
           where id = $1 and status is null and message_id is not null",
         logout.0
