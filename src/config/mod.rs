@@ -63,7 +63,7 @@ pub struct Settings {
     pub oidc: Vec<OidcProvider>,
     /// The keys that sign what applications are told.
     pub tokens: TokenSettings,
-    /// Networks beside the public ones into which notifications may go.
+    /// Networks beside the public ones in which applications and OpenID providers may be reached.
     pub outbound_allow: Vec<IpNet>,
     /// What a second engine's word on XML signatures counts.
     pub second_opinion: SecondOpinion,
