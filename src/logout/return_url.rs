@@ -147,7 +147,10 @@ impl LogoutUrl {
                 (own, asked) => own == asked,
             },
         };
-        host && own.scheme() == asked.scheme() && own.port() == asked.port() && own.path() == asked.path()
+        host && own.scheme() == asked.scheme()
+            && own.has_authority() == asked.has_authority()
+            && own.port() == asked.port()
+            && own.path() == asked.path()
     }
 
     /// The address itself; none if it is many.

@@ -92,10 +92,14 @@ async fn f_30_no_spelling_of_another_place_and_every_twin_of_a_listed_one() {
     for (number, (known, pairs)) in TWINS.iter().enumerate() {
         let slug = format!("a{number}");
         house.register(&slug, &[known]).await;
+        let mut seen = "";
         for (good, bad) in *pairs {
-            let to = house.leads_to(&[("client_id", &slug), ("return_to", good)]).await;
-            // As the standard for browsers writes it.
-            assert_eq!(to, url::Url::parse(good).unwrap().as_str(), "{known}: {good:?}");
+            if *good != seen {
+                let to = house.leads_to(&[("client_id", &slug), ("return_to", good)]).await;
+                // As the standard for browsers writes it.
+                assert_eq!(to, url::Url::parse(good).unwrap().as_str(), "{known}: {good:?}");
+                seen = good;
+            }
             house.assert_stays(&[("client_id", &slug), ("return_to", bad)]).await;
         }
     }
