@@ -49,7 +49,7 @@ pub(in crate::app) async fn conclude(app: &App, logout: LogoutId) -> Result<Reco
         tokio::time::sleep(LOOK_EVERY).await;
     }
     let mut conn = app.connection().await?;
-    let status = notifications::decide(&mut conn, logout).await?;
+    let status = notifications::decide(&mut conn, logout, app.now()).await?;
     recorded(logout, status.as_deref().unwrap_or_default())
 }
 

@@ -443,7 +443,7 @@ impl State {
                     None
                 }
                 Revocation::Hangs => {
-                    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+                    tokio::time::sleep(std::time::Duration::from_mins(1)).await;
                     None
                 }
             };
