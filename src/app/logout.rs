@@ -27,6 +27,8 @@ pub struct Ask {
     pub signed_in: bool,
     /// An unfinished logout of this browser goes first: its LogoutRequest.
     pub resume: Option<Outbound>,
+    /// Where to go on, when nobody is signed in.
+    pub way_on: Option<ReturnTarget>,
 }
 
 /// What `POST /logout` asks for.
@@ -86,23 +88,26 @@ pub enum Shown {
 
 /// What `GET /logout` shows: nothing ends by a GET (SLO-48).
 ///
-/// An unfinished logout of this browser goes first.
+/// An unfinished logout of this browser goes first. Somebody who is not signed in is shown a way on, if
+/// it is allowed.
 ///
 /// # Errors
 /// [`Unavailable`]: whether somebody is signed in could not be found out.
-pub async fn ask(app: &App, visitor: &Visitor) -> Result<Ask, Unavailable> {
+pub async fn ask(app: &App, visitor: &Visitor, wanted: &WantedReturn) -> Result<Ask, Unavailable> {
+    let nobody = Ask { csrf: None, signed_in: false, resume: None, way_on: None };
     let asked = app.patiently(async {
-        if let Some(outbound) = resume(app, visitor).await? {
-            return Ok(Ask { csrf: None, signed_in: false, resume: Some(outbound) });
+        let resume = resume(app, visitor).await?;
+        if resume.is_some() {
+            return Ok(Ask { resume, ..nobody });
         }
-        let Some(token) = &visitor.session else {
-            return Ok(Ask { csrf: None, signed_in: false, resume: None });
-        };
-        let mut conn = app.connection().await?;
-        let session = sessions::by_cookie(&mut conn, token.hash()).await?;
-        let signed_in = session.is_some_and(|session| session.is_alive(app.alive()));
-        let csrf = if signed_in { Some(app.form_token(token)?) } else { None };
-        Ok(Ask { csrf, signed_in, resume: None })
+        if let Some(token) = &visitor.session {
+            let mut conn = app.connection().await?;
+            let session = sessions::by_cookie(&mut conn, token.hash()).await?;
+            if session.is_some_and(|session| session.is_alive(app.alive())) {
+                return Ok(Ask { csrf: Some(app.form_token(token)?), signed_in: true, ..nobody });
+            }
+        }
+        Ok(Ask { way_on: app.way_on(wanted).await?, ..nobody })
     });
     asked.await.map_err(|fault| Unavailable { incident: app.fault("asking whether to sign out", &fault) })
 }

@@ -24,11 +24,12 @@ const POST_LOGOUT: &str = "post_logout_redirect_uri";
 pub async fn ask(State(app): State<App>, visitor: Visitor, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
     let fields = Fields::read(query.as_bytes());
-    let carried = match carried(&fields) {
-        Ok(carried) => carried,
+    let (carried, wanted) = match carried(&fields).and_then(|carried| Ok((carried, wanted_return(&fields)?)))
+    {
+        Ok(read) => read,
         Err(why) => return error::repeated(&app, &visitor, routes::LOGOUT, query.as_bytes(), why),
     };
-    let asked = match logout::ask(&app, &visitor).await {
+    let asked = match logout::ask(&app, &visitor, &wanted).await {
         Ok(asked) => asked,
         Err(fault) => return error::failed(&fault.incident),
     };
@@ -45,7 +46,12 @@ pub async fn ask(State(app): State<App>, visitor: Visitor, RawQuery(query): RawQ
                 PagePolicy { submits_elsewhere: true, ..PagePolicy::default() },
             )
         }
-        None => reply::page(StatusCode::OK, &nobody_signed_in()),
+        None => {
+            let mut page = nobody_signed_in();
+            let way_on = asked.way_on.map(|target| Link::go_on(target.as_str()));
+            page.links.splice(..0, way_on);
+            reply::page(StatusCode::OK, &page)
+        }
     }
 }
 

@@ -254,11 +254,49 @@ async fn it_is_where_the_browser_goes_at_the_end_of_the_whole_way() {
             // What is not known to be over is said first, and then there is a way on.
             assert!(reply.location().starts_with("/logout/"), "{}", reply.location());
             let page = alice.follow(reply).await;
-            let link = tags(&page.body).into_iter().any(|(name, attributes)| {
-                name == "a" && attributes.iter().any(|(key, value)| key == "href" && value == to)
-            });
-            assert!(link, "{}", page.body);
+            assert!(links(&page).contains(&to.to_owned()), "{}", page.body);
         }
+    }
+    house.done().await;
+}
+
+/// Every link of a page.
+fn links(page: &HttpReply) -> Vec<String> {
+    let all = tags(&page.body).into_iter().filter(|(name, _)| name == "a");
+    let href = |attributes: Vec<(String, String)>| attributes.into_iter().find(|(key, _)| key == "href");
+    all.filter_map(|(_, attributes)| href(attributes)).map(|(_, value)| value).collect()
+}
+
+#[tokio::test]
+async fn nobody_is_stranded_who_was_not_signed_in_and_nobody_is_sent() {
+    let house = House::new().await;
+    let nobody = house.app.browser();
+    for (parameters, to) in [
+        (&[("client_id", "shop")][..], SHOP),
+        (
+            &[("client_id", "wiki"), ("returnTo", "https://wiki.example/left?x=1")],
+            "https://wiki.example/left?x=1",
+        ),
+        (&[("return_to", SERVICE)], SERVICE),
+        (&[("return_to", "https://shop-home.example/")], "https://shop-home.example/"),
+    ] {
+        let page = nobody.get(&format!("/logout?{}", form_body(parameters))).await;
+        assert_eq!(page.status, 200);
+        assert!(links(&page).contains(&to.to_owned()), "{}", page.body);
+    }
+    for parameters in [
+        &[][..],
+        &[("client_id", "nobody")],
+        &[("client_id", "shop"), ("return_to", "https://evil.example/")],
+        &[("client_id", "shop"), ("return_to", SERVICE)],
+        &[("return_to", SHOP)],
+        &[("return_to", "javascript:alert(1)")],
+        &[("return_to", "/orders")],
+        &[("return_to", SERVICE), ("returnTo", "https://evil.example/")],
+    ] {
+        let page = nobody.get(&format!("/logout?{}", form_body(parameters))).await;
+        assert_eq!(page.status, 200);
+        assert_eq!(links(&page), links(&nobody.get("/logout").await), "{parameters:?}");
     }
     house.done().await;
 }

@@ -73,19 +73,7 @@ impl App {
         conn: &mut PgConnection,
         wanted: &WantedReturn,
     ) -> Result<Option<ReturnTarget>, StoreError> {
-        let judged = match (&wanted.client_id, &wanted.address) {
-            (None, WantedAddress::Unnamed) => return Ok(None),
-            (_, WantedAddress::Contradictory) => Err(NotSentOn::Contradictory),
-            (None, WantedAddress::Named { text, state }) => {
-                let target = self.target_of_service(conn, text).await?;
-                let target = target.and_then(|target| target.with_state(state.as_deref(), self));
-                target.ok_or(NotSentOn::NotOfService)
-            }
-            (Some(client_id), address) => match applications::by_slug(conn, client_id).await? {
-                Some(application) => self.target_of_application(&application, address),
-                None => Err(NotSentOn::NoApplication),
-            },
-        };
+        let judged = self.judge_return(conn, wanted).await?;
         if let Err(why) = &judged {
             // Of what a stranger typed only what cannot be a secret, nor a line of its own.
             let origin = match &wanted.address {
@@ -95,7 +83,41 @@ impl App {
             let client_id = wanted.client_id.as_ref().filter(|_| *why != NotSentOn::NoApplication);
             tracing::warn!(client_id, origin, "a browser is not sent on after its logout: {why}");
         }
-        Ok(judged.ok())
+        Ok(judged.unwrap_or_default())
+    }
+
+    /// Where a page may offer to go on to somebody who is not signed in: to an address that is listed; to
+    /// our own pages there is a way already. Anybody can ask for that, so it leaves no trace.
+    pub(in crate::app) async fn way_on(
+        &self,
+        wanted: &WantedReturn,
+    ) -> Result<Option<ReturnTarget>, StoreError> {
+        if *wanted == WantedReturn::default() {
+            return Ok(None);
+        }
+        let mut conn = self.connection().await?;
+        let target = self.judge_return(&mut conn, wanted).await?.unwrap_or_default();
+        Ok(target.filter(|target| !target.as_str().starts_with('/')))
+    }
+
+    async fn judge_return(
+        &self,
+        conn: &mut PgConnection,
+        wanted: &WantedReturn,
+    ) -> Result<Result<Option<ReturnTarget>, NotSentOn>, StoreError> {
+        Ok(match (&wanted.client_id, &wanted.address) {
+            (None, WantedAddress::Unnamed) => Ok(None),
+            (_, WantedAddress::Contradictory) => Err(NotSentOn::Contradictory),
+            (None, WantedAddress::Named { text, state }) => {
+                let target = self.target_of_service(conn, text).await?;
+                let target = target.and_then(|target| target.with_state(state.as_deref(), self));
+                target.map(Some).ok_or(NotSentOn::NotOfService)
+            }
+            (Some(client_id), address) => match applications::by_slug(conn, client_id).await? {
+                Some(application) => self.target_of_application(&application, address).map(Some),
+                None => Err(NotSentOn::NoApplication),
+            },
+        })
     }
 
     /// A return target that a caller of the API may name. An application: our own pages, the configured

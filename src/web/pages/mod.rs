@@ -154,6 +154,12 @@ pub struct Link {
 }
 
 impl Link {
+    /// To where somebody wanted to go, checked.
+    #[must_use]
+    pub fn go_on(target: &str) -> Self {
+        Self { href: target.to_owned(), text: "Continue" }
+    }
+
     /// Our first page.
     #[must_use]
     pub fn home() -> Self {
