@@ -20,7 +20,7 @@ use crate::config::{OidcKind, OidcProvider};
 use crate::logout::plan::Reach;
 use crate::logout::step::LegState;
 use crate::store::legs::OidcLeg;
-pub(crate) use outbound::client;
+pub(crate) use outbound::Asker;
 pub(crate) use providers::Providers;
 
 /// Where providers send people back to.

@@ -42,8 +42,9 @@ pub struct StartLogout {
     /// Whether a browser will be sent to the `continue_url`; by session `true` if absent. Without one,
     /// identity providers are told over SOAP if they have it, else when that browser next comes by.
     browser: Option<bool>,
-    /// Where that browser goes in the end: a path of ours, or an address at an origin that the settings
-    /// or the application list.
+    /// Where that browser goes in the end: a path of ours, an address in the logout URLs of the
+    /// application whose token this is, or an address at an origin that it or the settings list. With an
+    /// operator's or admin's token: those of the service and of any application.
     return_to: Option<String>,
 }
 

@@ -136,7 +136,7 @@ impl Op {
     }
 
     /// From now on time passes here as it does there.
-    fn follow(&self, clock: &Clock) {
+    pub fn follow(&self, clock: &Clock) {
         let _ = self.state.clock.set(clock.clone());
     }
 

@@ -198,9 +198,12 @@ impl Starting<'_> {
     /// Where the browser wants to go in the end, if it may.
     async fn target(&self, conn: &mut PgConnection) -> Result<Option<ReturnTarget>, Halt> {
         let Some(text) = &self.wanted.return_to else { return Ok(None) };
-        let target = self.app.return_target_for(conn, self.caller.role.application(), text).await?;
+        let target = self.app.target_for_caller(conn, self.caller.role.application(), text).await?;
         let refused = || {
-            Refused::unprocessable("return_to", "expected an address at an origin that may be returned to")
+            Refused::unprocessable(
+                "return_to",
+                "expected an address that is in the list of logout URLs, or at an origin that may be returned to",
+            )
         };
         Ok(Some(target.ok_or_else(refused)?))
     }
