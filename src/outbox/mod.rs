@@ -1,8 +1,10 @@
 //! Telling others without a browser. Identity providers: [`deliver`]. Applications: [`forms`] says what
-//! is sent, [`guard`] where to, [`notify`] sends it. [`retry`] says when to try again.
+//! is sent, [`guard`] where to, [`notify`] sends it. [`resolver`] holds every connection to what the guard
+//! lets pass. [`retry`] says when to try again.
 
 pub mod deliver;
 pub mod forms;
 pub mod guard;
 pub mod notify;
+pub mod resolver;
 pub mod retry;

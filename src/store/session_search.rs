@@ -144,8 +144,8 @@ pub async fn of_idp(
     Ok(found)
 }
 
-/// Locks sessions and what they rest on, in the order in which everybody does: what is of an OpenID
-/// provider, principals by id, then sessions by id. Gives the sessions as they are under the lock.
+/// Locks sessions and what they rest on, in the order in which everybody does: what is at OpenID
+/// providers, principals by id, then sessions by id. Gives the sessions as they are under the lock.
 ///
 /// # Errors
 /// [`StoreError::Database`].

@@ -167,6 +167,7 @@ async fn a_wrong_setting_stops_the_start_with_one_line() {
         ("SIGNOFF_SAML__SOAP", "perhaps", "saml.soap"),
         ("SIGNOFF_TRUSTED_PROXIES", "[\"everyone\"]", "trusted_proxies"),
         ("SIGNOFF_RETURN_ORIGINS", "[\"https://x.example/path\"]", "return_origins"),
+        ("SIGNOFF_LOGOUT_URLS", "https://app.example/*", "logout_urls"),
         ("SIGNOFF_DATABASE_CONNECTIONS", "0", "database_connections"),
         ("SIGNOFF_NO_SUCH_THING", "1", "no_such_thing"),
         ("SIGNOFF_SAML__NO_SUCH_THING", "1", "no_such_thing"),

@@ -1,6 +1,8 @@
 //! OpenID providers, Auth0 tenants among them: signing in through them, and their logout tokens.
 
 mod backchannel;
+mod outbound;
 mod race;
 mod sign_in;
 mod sign_out;
+mod there;

@@ -89,7 +89,7 @@ impl<'a> Asked<'a> {
                 .ended
                 .iter()
                 .take(room)
-                .map(|swept| StartedLogout { id: swept.logout.0, session: swept.session.clone() }),
+                .map(|swept| StartedLogout { id: swept.logout.0, session: Some(swept.session.clone()) }),
         );
         view.complete = batch.done;
         view

@@ -1,16 +1,20 @@
 //! Logouts are started over the API.
 //!
-//! A session ends in one transaction; those of a principal or of an identity provider by a sweep
-//! ([`sweep`]), each as a logout of its own. The answer says what has ended by then, and whether that is
-//! all: what is not ends behind the back of who asked.
+//! By session or by a person at an OpenID provider all that is asked for ends in one transaction; the
+//! sessions of a principal or of an identity provider, of which there may be many, by a sweep ([`many`]).
+//! Each is a logout of its own. The answer says what has ended by then, and whether that is all: what is
+//! not ends behind the back of who asked.
+
+mod there;
 
 use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 
+use there::There;
+
 use super::{Halt, Refused, many};
 use crate::app::api::once::{self, Kept, Once};
-use crate::app::api::sessions::{self, Found};
 use crate::app::logout::begin::{Begun, Telling, begin, lock_alive};
 use crate::app::registry::Snapshot;
 use crate::app::tokens::{Caller, Role};
@@ -47,6 +51,14 @@ pub enum Whom {
     },
     /// All that rest on an identity provider, by slug or entity ID.
     IdentityProvider(String),
+    /// Those of a person at an OpenID provider, and, where it can be asked to end them, all that the
+    /// person has there.
+    OpenIdPerson {
+        /// The name or issuer of the provider.
+        provider: String,
+        /// The person's `sub` there.
+        subject: String,
+    },
 }
 
 /// What was started.
@@ -55,7 +67,7 @@ pub struct Started {
     /// The logouts, one for each session that ended; the first 1,000. Where the session was over before:
     /// the one that had ended it, if one had.
     pub logouts: Vec<StartedLogout>,
-    /// How many sessions this has ended.
+    /// How many sessions of ours this has ended.
     pub sessions_ended: u64,
     /// Whether no session of those asked for is alive. If not, there were too many to be waited for, and
     /// the rest is being ended: asked again, with another idempotency key, `complete` says whether it is.
@@ -70,8 +82,9 @@ pub struct Started {
 pub struct StartedLogout {
     /// Its number.
     pub id: i64,
-    /// The session that ended.
-    pub session: String,
+    /// The session that ended, or the application session whose OpenID provider's session is to end; none
+    /// where all of a person's are to end at an OpenID provider.
+    pub session: Option<String>,
 }
 
 /// Starts logouts. The sessions are over when this returns.
@@ -90,7 +103,7 @@ pub async fn start(app: &App, caller: &Caller, wanted: &Start, once: Option<&Onc
         return Err(Refused::unprocessable("return_to", "only a browser can go there"));
     }
     match &wanted.whom {
-        Whom::Session(id) => start_one(app, caller, wanted, id, once).await,
+        Whom::Session(_) | Whom::OpenIdPerson { .. } => start_few(app, caller, wanted, once).await,
         Whom::Principal { identity_provider, name_id } => {
             many::start(app, caller, identity_provider, Some(name_id), once).await
         }
@@ -98,37 +111,52 @@ pub async fn start(app: &App, caller: &Caller, wanted: &Start, once: Option<&Onc
     }
 }
 
-async fn start_one(
-    app: &App,
-    caller: &Caller,
-    wanted: &Start,
-    id: &str,
-    once: Option<&Once>,
-) -> Result<Kept, Refused> {
+async fn start_few(app: &App, caller: &Caller, wanted: &Start, once: Option<&Once>) -> Result<Kept, Refused> {
     let (answer, begun) = app
-        .answering("starting a logout", async {
+        .answering("starting logouts", async {
             let snapshot = app.renewed().await?;
+            // Nothing is asked of anybody while something is locked.
+            let there = there::look(app, caller, &wanted.whom).await?;
             let mut tx = app.begin().await?;
             if let Some(kept) = once::claim(app, &mut tx, once).await? {
-                return Ok((kept, None));
+                return Ok((kept, Vec::new()));
             }
-            let started = one(app, &mut tx, &snapshot, caller, wanted, id).await?;
-            let begun = started.view.logouts.first().filter(|_| started.status == 201);
-            let begun = begun.map(|logout| LogoutId(logout.id));
-            let answer = Kept::new(started.status, started.location(), &started.view)?;
+            let starting = Starting { app, snapshot: &snapshot, caller, wanted };
+            let beginning = match (&wanted.whom, &there) {
+                (Whom::Session(_), There::Ours(found)) => starting.one(&mut tx, found).await?,
+                (Whom::Session(_), There::Sid { way, own, sid }) => {
+                    starting.of_sid(&mut tx, way, own, sid).await?
+                }
+                (Whom::OpenIdPerson { subject, .. }, There::Person(way)) => {
+                    starting.of_person(&mut tx, way, subject).await?
+                }
+                _ => return Err(Refused::NotFound.into()),
+            };
+            let begun: Vec<_> = if beginning.status == 201 {
+                beginning.view.logouts.iter().map(|logout| LogoutId(logout.id)).collect()
+            } else {
+                Vec::new()
+            };
+            let answer = Kept::new(beginning.status, beginning.location(), &beginning.view)?;
             let answer = once::keep(app, &mut tx, once, answer).await?;
             tx.commit().await?;
             app.session_ended();
             tracing::info!(
-                logout.id = begun.map(|logout| logout.0),
+                logouts = begun.len(),
                 token = caller.token.0,
-                "a logout was started over the API"
+                "logouts were started over the API"
             );
             Ok((answer, begun))
         })
         .await?;
-    if let Some(logout) = begun {
-        worker::deliver_now(app, logout).await;
+    match begun.as_slice() {
+        [] => {}
+        [logout] => worker::deliver_now(app, *logout).await,
+        // Too many to be waited for.
+        _ => {
+            app.0.outbox_bell.notify_one();
+            app.0.notify_bell.notify_one();
+        }
     }
     Ok(answer)
 }
@@ -139,7 +167,23 @@ pub(super) struct Begin {
     pub(super) view: Started,
 }
 
+/// What all starts by session have in common.
+struct Starting<'a> {
+    app: &'a App,
+    snapshot: &'a Snapshot,
+    caller: &'a Caller,
+    wanted: &'a Start,
+}
+
 impl Begin {
+    /// What was asked for was over before; by `logout`, if by one.
+    fn nothing(logout: Option<LogoutId>, session: String) -> Self {
+        let logout = logout.map(|logout| StartedLogout { id: logout.0, session: Some(session) });
+        let logouts = logout.into_iter().collect();
+        let view = Started { logouts, sessions_ended: 0, complete: true, continue_url: None };
+        Self { status: 200, view }
+    }
+
     /// Where the logout is, if there is exactly one that is new.
     pub(super) fn location(&self) -> Option<String> {
         match self.view.logouts.as_slice() {
@@ -149,44 +193,51 @@ impl Begin {
     }
 }
 
-async fn one(
-    app: &App,
-    conn: &mut PgConnection,
-    snapshot: &Snapshot,
-    caller: &Caller,
-    wanted: &Start,
-    id: &str,
-) -> Result<Begin, Halt> {
-    let Found::Session(found) = sessions::find(conn, caller, id).await? else {
-        return Err(Refused::NotFound.into());
-    };
-    let target = match &wanted.return_to {
-        Some(text) => {
-            Some(app.return_target_for(conn, caller.role.application(), text).await?.ok_or_else(|| {
-                Refused::unprocessable(
-                    "return_to",
-                    "expected an address at an origin that may be returned to",
-                )
-            })?)
+impl Starting<'_> {
+    async fn one(&self, conn: &mut PgConnection, found: &Session) -> Result<Begin, Halt> {
+        let Self { app, snapshot, caller, .. } = *self;
+        let target = self.target(conn).await?;
+        let Some(session) = lock_alive(app, conn, Some(found.clone())).await? else {
+            let before = logouts::of_session(conn, found.id).await?;
+            return Ok(Begin::nothing(before, found.public_id.clone()));
+        };
+        let browser = self.browser();
+        let begun = begin_one(app, conn, snapshot, caller, &session, browser, target.as_ref()).await?;
+        let continue_url = self.let_continue(conn, &begun).await?;
+        let logout = StartedLogout { id: begun.id.0, session: Some(session.public_id) };
+        let view = Started { logouts: vec![logout], sessions_ended: 1, complete: true, continue_url };
+        Ok(Begin { status: 201, view })
+    }
+
+    /// Where the browser wants to go in the end, if it may.
+    async fn target(&self, conn: &mut PgConnection) -> Result<Option<ReturnTarget>, Halt> {
+        let Some(text) = &self.wanted.return_to else { return Ok(None) };
+        let target = self.app.target_for_caller(conn, self.caller.role.application(), text).await?;
+        let refused = || {
+            Refused::unprocessable(
+                "return_to",
+                "expected an address that is in the list of logout URLs, or at an origin that may be returned to",
+            )
+        };
+        Ok(Some(target.ok_or_else(refused)?))
+    }
+
+    const fn browser(&self) -> Browser {
+        if self.wanted.browser { Browser::Expected } else { Browser::Absent }
+    }
+
+    /// The address at which a browser goes on with a logout, once; none if no browser was announced.
+    async fn let_continue(&self, conn: &mut PgConnection, begun: &Begun) -> Result<Option<String>, Fault> {
+        if !self.wanted.browser {
+            return Ok(None);
         }
-        None => None,
-    };
-    let Some(session) = lock_alive(app, conn, Some(found.clone())).await? else {
-        let before = logouts::of_session(conn, found.id).await?;
-        let logout = before.map(|logout| StartedLogout { id: logout.0, session: found.public_id });
-        let logouts = logout.into_iter().collect();
-        let view = Started { logouts, sessions_ended: 0, complete: true, continue_url: None };
-        return Ok(Begin { status: 200, view });
-    };
-    let browser = if wanted.browser { Browser::Expected } else { Browser::Absent };
-    let begun = begin_one(app, conn, snapshot, caller, &session, browser, target.as_ref()).await?;
-    let continue_url = match browser {
-        Browser::Expected => Some(let_continue(app, conn, &begun).await?),
-        Browser::Absent | Browser::Present => None,
-    };
-    let logout = StartedLogout { id: begun.id.0, session: session.public_id };
-    let view = Started { logouts: vec![logout], sessions_ended: 1, complete: true, continue_url };
-    Ok(Begin { status: 201, view })
+        let app = self.app;
+        let token = app.0.entropy.token_256()?;
+        let hash = ContinueToken::parse(&token).ok_or(Fault::Identifier)?.hash();
+        logouts::let_continue(conn, begun.id, hash, app.now() + ANSWER_WITHIN).await?;
+        let path = format!("/logout/{}?continue={token}", begun.handle);
+        Ok(Some(app.0.settings.public_url(&path)))
+    }
 }
 
 /// Ends a locked session and begins its logout, in the name of the caller.
@@ -206,13 +257,4 @@ pub(in crate::app) async fn begin_one(
         return_to: return_to.map(ReturnTarget::as_str),
     };
     begin(app, conn, snapshot, session, new, Telling::Through(browser), Some(caller.token)).await
-}
-
-/// The address at which a browser goes on with a logout, once.
-async fn let_continue(app: &App, conn: &mut PgConnection, begun: &Begun) -> Result<String, Fault> {
-    let token = app.0.entropy.token_256()?;
-    let hash = ContinueToken::parse(&token).ok_or(Fault::Identifier)?.hash();
-    logouts::let_continue(conn, begun.id, hash, app.now() + ANSWER_WITHIN).await?;
-    let path = format!("/logout/{}?continue={token}", begun.handle);
-    Ok(app.0.settings.public_url(&path))
 }
