@@ -149,6 +149,27 @@ begin
 end
 $$;
 
+-- As in 0006_applications, but where no application takes part, as in most sessions, only that is found out:
+-- to begin the other statement costs more than this one.
+create or replace function tell_applications() returns trigger language plpgsql as $$
+begin
+    if not exists (select from participation p where p.session_id = new.id and p.ended_at is null) then
+        return null;
+    end if;
+    insert into notification (application_id, session_id, sid, participations, reason, ended_at, logout_id,
+                              counts, state, due_at)
+    select a.id, new.id, new.public_id, array_agg(p.public_id order by p.id), new.end_reason, new.ended_at,
+           new.logout_id, a.counts_for_success, case a.form when 'pull' then 'none' else 'pending' end,
+           new.ended_at
+      from participation p
+      join application a on a.id = p.application_id
+     where p.session_id = new.id and p.ended_at is null
+     group by a.id
+     order by a.id;
+    return null;
+end
+$$;
+
 -- To end many sessions, of a principal or of everybody at an identity provider: a batch at a time, each in
 -- a transaction of its own. Whoever asked holds the lease; if that node is gone, any worker goes on.
 create table logout_sweep (

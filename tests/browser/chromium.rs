@@ -152,7 +152,7 @@ impl Tab<'_> {
         }
     }
 
-    /// A picture of the page, for people: `target/browser/NAME.png`.
+    /// A picture of the page, for people: `target/tmp/browser/NAME.png`.
     pub fn picture(&self, name: &str) {
         let shot = self.call("Page.captureScreenshot", &json!({}));
         let octets = STANDARD.decode(shot["result"]["data"].as_str().unwrap()).unwrap();

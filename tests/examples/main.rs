@@ -126,8 +126,9 @@ async fn an_sdk_of_auth0_takes_our_logout_token_and_no_other_applications() {
     let address = demonstration::free_address();
     let base = format!("http://{address}");
     let told = format!("{base}/backchannel-logout");
-    for name in ["sdk", "other"] {
-        demo.signoff(&["application", "create", name, "--form", "logout-token", "--url", &told]);
+    for (name, counts) in [("sdk", "true"), ("other", "false")] {
+        let form = ["--form", "logout-token", "--url", &told, "--counts", counts];
+        demo.signoff(&[&["application", "create", name][..], &form].concat());
     }
     let (_, port) = address.rsplit_once(':').unwrap();
     let variables =
