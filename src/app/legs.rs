@@ -140,7 +140,9 @@ impl App {
                 Write::Leg(leg) => {
                     let Some(leg) = step.logout.legs.iter().find(|known| known.id == *leg) else { continue };
                     legs::save(conn, leg).await?;
-                    if leg.state != LegState::Queued {
+                    if leg.state == LegState::Queued {
+                        outbox::put(conn, leg.id, now).await?;
+                    } else {
                         outbox::remove(conn, leg.id).await?;
                     }
                 }

@@ -36,6 +36,7 @@ mod send;
 pub mod session;
 pub mod session_end;
 pub mod slo;
+mod sweep;
 pub mod tokens;
 mod turned_away;
 mod visitor;

@@ -144,6 +144,11 @@ pub(super) enum IdpCommand {
         /// Slug or entity id.
         slug: String,
     },
+    /// Removes it: nothing that it says counts any more, and every session that rests on it ends.
+    Delete {
+        /// Slug or entity id.
+        slug: String,
+    },
     /// Sets switches, such as allow_unsolicited=true.
     Set {
         /// Slug or entity id.

@@ -228,6 +228,7 @@ impl Logout {
                         writes.push(Write::Leg(leg.id));
                     }
                 }
+                self.no_browser_came(now, &mut writes);
                 self.go_on(false, now, writes)
             }
             Event::Undelivered { leg, arrived } => {
@@ -238,6 +239,27 @@ impl Logout {
                 writes.push(Write::Leg(leg.id));
                 self.go_on(false, now, writes)
             }
+        }
+    }
+
+    /// When the time is up, whoever was to be asked by a browser that did not come is asked over SOAP, if
+    /// that is possible, and has as long to answer. The rest waits for the browser's return.
+    fn no_browser_came(&mut self, now: DateTime<Utc>, writes: &mut Vec<Write>) {
+        if self.finished_at.is_some() || self.deadline.is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        let waiting = |leg: &&mut Leg| {
+            leg.state == LegState::WaitingBrowser && leg.reach.soap && now < leg.resume_until
+        };
+        let mut queued = false;
+        for leg in self.legs.iter_mut().filter(waiting) {
+            leg.state = LegState::Queued;
+            writes.push(Write::Leg(leg.id));
+            queued = true;
+        }
+        if queued {
+            self.deadline = Some(now + ANSWER_WITHIN);
+            writes.push(Write::Progress);
         }
     }
 

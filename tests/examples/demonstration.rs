@@ -168,6 +168,36 @@ impl Demonstration {
         self.browser.cookies(&self.signoff).unwrap()
     }
 
+    /// An application registers a session of its own under that one.
+    pub async fn register(&self, application: &str, session: &str) {
+        let answer = reqwest::Client::new()
+            .post(format!("{}/api/v1/sessions", self.signoff))
+            .bearer_auth(self.token(application))
+            .header("Content-Type", "application/json")
+            .body(serde_json::json!({ "session": session }).to_string())
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 201);
+    }
+
+    /// The first delivery to an application, once it was tried and is in that state.
+    pub async fn delivery(&self, application: &str, state: &str) -> serde_json::Value {
+        let began = Instant::now();
+        loop {
+            let list = self.signoff(&["delivery", "list", "--application", application, "--json"]);
+            let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+            let first = list.get(0).cloned().unwrap_or_default();
+            let tried =
+                first.get("attempts").and_then(serde_json::Value::as_i64).is_some_and(|tries| tries > 0);
+            if tried && first.get("state").is_some_and(|known| known == state) {
+                return first;
+            }
+            assert!(began.elapsed() < PATIENCE, "not {state}: {list}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// The public name of the browser's session.
     pub async fn session_id(&self) -> String {
         let session = self.open(&format!("{}/session", self.signoff)).await;

@@ -1,5 +1,6 @@
 //! Logouts over the API: started by session, principal or identity provider, and looked at.
 
+mod many;
 mod start;
 
 use chrono::{DateTime, Utc};

@@ -128,6 +128,29 @@ fn a_browser_that_is_expected_is_waited_for_and_then_asks_as_if_it_had_been_ther
 }
 
 #[test]
+fn slo_44_where_no_browser_came_in_time_soap_is_the_way() {
+    let reaches = [BOTH, FRONT, Reach::NONE];
+    let start = Logout::start(Browser::Expected, legs(Browser::Expected, &reaches), at(0)).logout;
+    let early = start.clone().step(Event::Tick, at(299));
+    assert_eq!(early.logout, start, "it may still come");
+    let step = start.step(Event::Tick, at(300));
+    let states: Vec<_> = step.logout.legs.iter().map(|leg| leg.state).collect();
+    assert_eq!(states, [Queued, WaitingBrowser, NoEndpoint]);
+    assert!(step.writes.contains(&Write::Leg(LegId(1))) && step.writes.contains(&Write::Progress));
+    assert_eq!((step.logout.finished_at, step.logout.deadline), (None, Some(at(600))));
+    // The browser comes after all: what goes by SOAP is not asked again.
+    assert_eq!(step.logout.clone().step(Event::BrowserReturned, at(301)).reply, Reply::Ask(LegId(2)));
+    let answer = Event::Answered { leg: LegId(1), answer: Answer::Confirmed, browser: false };
+    let answered = step.logout.clone().step(answer, at(302)).logout;
+    assert_eq!(answered.legs[0].state, Confirmed);
+    let over = answered.step(Event::Tick, at(600)).logout;
+    assert_eq!((over.finished_at, over.legs[1].state), (Some(at(600)), WaitingBrowser));
+    // One that was asked in the browser, and is mute, is not asked twice.
+    let asked = person(&[BOTH, BOTH]).logout.step(Event::Tick, at(300)).logout;
+    assert_eq!((asked.legs[0].state, asked.legs[1].state), (LegState::Unconfirmed, Queued));
+}
+
+#[test]
 fn a_browser_that_came_back_goes_on_and_proves_little() {
     let step = person(&[FRONT, BOTH]);
     assert_eq!(step.reply, Reply::Ask(LegId(1)));
@@ -217,7 +240,8 @@ proptest! {
             }
         }
         prop_assert!(asked.values().all(|times| *times <= 2));
-        let over = step.logout.step(Event::Tick, at(now + 301));
+        // Once more if somebody is asked over SOAP because no browser came.
+        let over = step.logout.step(Event::Tick, at(now + 301)).logout.step(Event::Tick, at(now + 602));
         prop_assert!(over.logout.finished_at.is_some());
         prop_assert!(over.logout.legs.iter().all(|leg| leg.state != LegState::Asked));
     }

@@ -88,9 +88,10 @@ pub async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Result<R
 
 /// Starts logouts
 ///
-/// By session, principal, identity provider or person at an OpenID provider; an application by session only, of those in which it
-/// takes part. What is listed in the answer is over. By principal and identity provider at most 100
-/// sessions end at once: ask again until `complete`.
+/// By session, principal, identity provider or person at an OpenID provider; an application by session
+/// only, of those in which it takes part. What is listed in the answer is over. By principal and identity
+/// provider all sessions end that there are; where that takes longer than 20 s, the answer is not
+/// `complete`, and the rest ends without anybody's doing.
 #[utoipa::path(post, path = "/api/v1/logouts", tag = "logouts", request_body = StartLogout,
     responses(
         (status = 200, description = "Nothing was alive", body = Started),

@@ -9,6 +9,7 @@ mod documents;
 mod idempotency;
 mod identity_providers;
 mod logouts;
+mod many;
 mod openid;
 mod revocations;
 mod sessions;

@@ -1,8 +1,9 @@
 //! Logouts are started over the API.
 //!
-//! What is asked for ends in one transaction: by session that is one, by principal or identity
-//! provider at most [`BATCH`] sessions, each a logout of its own, and the answer says whether more are
-//! alive. Whoever wants them all asks until it says that there are none.
+//! By session or by a person at an OpenID provider all that is asked for ends in one transaction; the
+//! sessions of a principal or of an identity provider, of which there may be many, by a sweep ([`many`]).
+//! Each is a logout of its own. The answer says what has ended by then, and whether that is all: what is
+//! not ends behind the back of who asked.
 
 mod there;
 
@@ -12,7 +13,7 @@ use utoipa::ToSchema;
 
 use there::There;
 
-use super::{Halt, Refused};
+use super::{Halt, Refused, many};
 use crate::app::api::once::{self, Kept, Once};
 use crate::app::logout::begin::{Begun, Telling, begin, lock_alive};
 use crate::app::registry::Snapshot;
@@ -21,12 +22,9 @@ use crate::app::{App, ContinueToken, Fault, ReturnTarget, worker};
 use crate::logout::plan::Browser;
 use crate::logout::step::ANSWER_WITHIN;
 use crate::saml::names::NameId;
+use crate::store::LogoutId;
 use crate::store::logouts::{self, NewLogout};
 use crate::store::sessions::Session;
-use crate::store::{LogoutId, session_search};
-
-/// The most sessions that one request ends.
-const BATCH: usize = 100;
 
 /// Logouts to be started.
 #[derive(Debug, Clone)]
@@ -66,10 +64,13 @@ pub enum Whom {
 /// What was started.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Started {
-    /// The logouts, one for each session that ended. Where the session was over before: the one that
-    /// had ended it, if one had.
+    /// The logouts, one for each session that ended; the first 1,000. Where the session was over before:
+    /// the one that had ended it, if one had.
     pub logouts: Vec<StartedLogout>,
-    /// Whether no session of those asked for is alive. If not, ask again, with another idempotency key.
+    /// How many sessions of ours this has ended.
+    pub sessions_ended: u64,
+    /// Whether no session of those asked for is alive. If not, there were too many to be waited for, and
+    /// the rest is being ended: asked again, with another idempotency key, `complete` says whether it is.
     pub complete: bool,
     /// Where to send the browser of that session, once and within five minutes; it needs no cookie and
     /// asks nothing. Only where a browser was announced.
@@ -101,6 +102,16 @@ pub async fn start(app: &App, caller: &Caller, wanted: &Start, once: Option<&Onc
     if wanted.return_to.is_some() && !wanted.browser {
         return Err(Refused::unprocessable("return_to", "only a browser can go there"));
     }
+    match &wanted.whom {
+        Whom::Session(_) | Whom::OpenIdPerson { .. } => start_few(app, caller, wanted, once).await,
+        Whom::Principal { identity_provider, name_id } => {
+            many::start(app, caller, identity_provider, Some(name_id), once).await
+        }
+        Whom::IdentityProvider(name) => many::start(app, caller, name, None, once).await,
+    }
+}
+
+async fn start_few(app: &App, caller: &Caller, wanted: &Start, once: Option<&Once>) -> Result<Kept, Refused> {
     let (answer, begun) = app
         .answering("starting logouts", async {
             let snapshot = app.renewed().await?;
@@ -119,7 +130,7 @@ pub async fn start(app: &App, caller: &Caller, wanted: &Start, once: Option<&Onc
                 (Whom::OpenIdPerson { subject, .. }, There::Person(way)) => {
                     starting.of_person(&mut tx, way, subject).await?
                 }
-                _ => many(app, &mut tx, &snapshot, caller, &wanted.whom).await?,
+                _ => return Err(Refused::NotFound.into()),
             };
             let begun: Vec<_> = if beginning.status == 201 {
                 beginning.view.logouts.iter().map(|logout| LogoutId(logout.id)).collect()
@@ -150,9 +161,10 @@ pub async fn start(app: &App, caller: &Caller, wanted: &Start, once: Option<&Onc
     Ok(answer)
 }
 
-struct Begin {
-    status: u16,
-    view: Started,
+/// An answer that is not written yet.
+pub(super) struct Begin {
+    pub(super) status: u16,
+    pub(super) view: Started,
 }
 
 /// What all starts by session have in common.
@@ -167,12 +179,13 @@ impl Begin {
     /// What was asked for was over before; by `logout`, if by one.
     fn nothing(logout: Option<LogoutId>, session: String) -> Self {
         let logout = logout.map(|logout| StartedLogout { id: logout.0, session: Some(session) });
-        let view = Started { logouts: logout.into_iter().collect(), complete: true, continue_url: None };
+        let logouts = logout.into_iter().collect();
+        let view = Started { logouts, sessions_ended: 0, complete: true, continue_url: None };
         Self { status: 200, view }
     }
 
     /// Where the logout is, if there is exactly one that is new.
-    fn location(&self) -> Option<String> {
+    pub(super) fn location(&self) -> Option<String> {
         match self.view.logouts.as_slice() {
             [logout] if self.status == 201 => Some(format!("/api/v1/logouts/{}", logout.id)),
             _ => None,
@@ -192,7 +205,8 @@ impl Starting<'_> {
         let begun = begin_one(app, conn, snapshot, caller, &session, browser, target.as_ref()).await?;
         let continue_url = self.let_continue(conn, &begun).await?;
         let logout = StartedLogout { id: begun.id.0, session: Some(session.public_id) };
-        Ok(Begin { status: 201, view: Started { logouts: vec![logout], complete: true, continue_url } })
+        let view = Started { logouts: vec![logout], sessions_ended: 1, complete: true, continue_url };
+        Ok(Begin { status: 201, view })
     }
 
     /// Where the browser wants to go in the end, if it may.
@@ -224,39 +238,6 @@ impl Starting<'_> {
         let path = format!("/logout/{}?continue={token}", begun.handle);
         Ok(Some(app.0.settings.public_url(&path)))
     }
-}
-
-async fn many(
-    app: &App,
-    conn: &mut PgConnection,
-    snapshot: &Snapshot,
-    caller: &Caller,
-    whom: &Whom,
-) -> Result<Begin, Halt> {
-    let unknown = || Refused::unprocessable("identity_provider", "there is none of that name");
-    let named = |name: &str| snapshot.named(name).ok_or_else(unknown);
-    let (alive, limit) = (app.alive(), i64::try_from(BATCH).unwrap_or(i64::MAX) + 1);
-    let mut ids = match whom {
-        Whom::Session(_) | Whom::OpenIdPerson { .. } => Vec::new(),
-        Whom::Principal { identity_provider, name_id } => {
-            let idp = named(identity_provider)?;
-            let key = name_id.principal_key(&idp.entity_id, &app.0.me.entity_id);
-            session_search::of_principal(conn, idp.id, key, alive, limit).await?
-        }
-        Whom::IdentityProvider(name) => session_search::of_idp(conn, named(name)?.id, alive, limit).await?,
-    };
-    let complete = ids.len() <= BATCH;
-    ids.truncate(BATCH);
-    let mut logouts = Vec::new();
-    for session in session_search::lock_all(conn, &ids).await? {
-        // Somebody else may have ended it while we waited for the lock.
-        if session.is_alive(alive) {
-            let begun = begin_one(app, conn, snapshot, caller, &session, Browser::Absent, None).await?;
-            logouts.push(StartedLogout { id: begun.id.0, session: Some(session.public_id) });
-        }
-    }
-    let status = if logouts.is_empty() { 200 } else { 201 };
-    Ok(Begin { status, view: Started { logouts, complete, continue_url: None } })
 }
 
 /// Ends a locked session and begins its logout, in the name of the caller.

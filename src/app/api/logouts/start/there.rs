@@ -81,6 +81,7 @@ impl Starting<'_> {
         }
         let open = oidc::open_sessions(conn, issuer, Subject::Sid(sid), None).await?;
         let mut all = self.ours(conn, &open, target.as_ref()).await?;
+        let sessions_ended = count(&all);
         if all.is_empty() {
             let leg = self.leg(way, None, Some(sid));
             let reach = Reach { soap: way.back, front: !way.back && way.end_session.is_some() };
@@ -96,7 +97,7 @@ impl Starting<'_> {
             None => None,
         };
         let logouts = all.into_iter().map(|(begun, id)| StartedLogout { id: begun.id.0, session: Some(id) });
-        let view = Started { logouts: logouts.collect(), complete: true, continue_url };
+        let view = Started { logouts: logouts.collect(), sessions_ended, complete: true, continue_url };
         Ok(Begin { status: 201, view })
     }
 
@@ -112,6 +113,7 @@ impl Starting<'_> {
         oidc::lock(conn, issuer, Subject::Sub(subject), self.app.now()).await?;
         let open = oidc::open_sessions(conn, issuer, Subject::Sub(subject), None).await?;
         let ours = self.ours(conn, &open, None).await?;
+        let sessions_ended = count(&ours);
         let mut logouts: Vec<_> =
             ours.into_iter().map(|(begun, id)| StartedLogout { id: begun.id.0, session: Some(id) }).collect();
         if way.back {
@@ -123,7 +125,7 @@ impl Starting<'_> {
             logouts.push(StartedLogout { id: begun.id.0, session: None });
         }
         let status = if logouts.is_empty() { 200 } else { 201 };
-        Ok(Begin { status, view: Started { logouts, complete: true, continue_url: None } })
+        Ok(Begin { status, view: Started { logouts, sessions_ended, complete: true, continue_url: None } })
     }
 
     /// Ends these sessions, each by a logout of its own. A browser that was announced is that of the
@@ -165,4 +167,8 @@ impl Starting<'_> {
     fn new_logout<'n>(&self, handle: &'n str, target: Option<&'n ReturnTarget>) -> NewLogout<'n> {
         NewLogout { handle, trigger: self.caller.role.trigger(), return_to: target.map(ReturnTarget::as_str) }
     }
+}
+
+fn count(ended: &[(Begun, String)]) -> u64 {
+    u64::try_from(ended.len()).unwrap_or(u64::MAX)
 }
