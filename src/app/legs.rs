@@ -24,6 +24,22 @@ pub(super) struct Affair {
     pub(super) legs: Vec<LegRow>,
 }
 
+/// Which legs a browser can be led past: those of the session that it had, or those of a logout that
+/// ended no session here, by whoever was sent to go on with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum LedBy {
+    /// The session's own browser.
+    Session(SessionId),
+    /// A browser that brings the logout's own token.
+    Token,
+}
+
+impl LegRow {
+    pub(super) fn led_by(&self) -> LedBy {
+        self.session.map_or(LedBy::Token, LedBy::Session)
+    }
+}
+
 /// What a saved step means for a browser.
 pub(super) enum Move {
     /// Ask this leg's identity provider, with a request of this ID.
@@ -72,16 +88,15 @@ impl Affair {
         }))
     }
 
-    /// What the state machine makes of it. Only the legs of the session that this browser had can be
-    /// asked through it.
-    pub(super) fn logout(&self, snapshot: &Snapshot, browser: Option<SessionId>) -> Logout {
+    /// What the state machine makes of it. Only some legs can be asked through the browser at hand.
+    pub(super) fn logout(&self, snapshot: &Snapshot, browser: Option<LedBy>) -> Logout {
         let reach = |leg: &LegRow| {
             let known = leg.idp.and_then(|idp| snapshot.by_id(idp));
             let reach = match &leg.oidc {
                 Some(oidc) => oidc::reach(oidc, leg.state),
                 None => known.map_or(Reach::NONE, |idp| idp.reach()),
             };
-            Reach { front: reach.front && browser == Some(leg.session), ..reach }
+            Reach { front: reach.front && browser == Some(leg.led_by()), ..reach }
         };
         Logout {
             deadline: self.row.deadline,

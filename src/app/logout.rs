@@ -5,7 +5,7 @@ pub(in crate::app) mod begin;
 mod go_on;
 mod page;
 
-use crate::app::legs::{Affair, Move};
+use crate::app::legs::{Affair, LedBy, Move};
 use crate::app::{App, Fault, ReturnTarget, Visitor, WantedReturn, notify, worker};
 use crate::logout::plan::{Browser, Trigger};
 use crate::logout::step::Event;
@@ -157,7 +157,9 @@ pub(super) async fn resume(app: &App, visitor: &Visitor) -> Result<Option<Outbou
     drop(conn);
     let mut tx = app.begin().await?;
     let Some(affair) = Affair::lock(&mut tx, logout).await? else { return Ok(None) };
-    let step = affair.logout(&app.0.registry.snapshot(), Some(session)).step(Event::BrowserReturned, now);
+    let step = affair
+        .logout(&app.0.registry.snapshot(), Some(LedBy::Session(session)))
+        .step(Event::BrowserReturned, now);
     let next = app.save(&mut tx, &affair, step, now).await?;
     tx.commit().await?;
     match next {

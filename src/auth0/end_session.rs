@@ -11,8 +11,8 @@ pub struct EndSession<'a> {
     pub auth0: bool,
     /// The session's name there.
     pub sid: Option<&'a str>,
-    /// The last ID token of it.
-    pub id_token: &'a str,
+    /// The last ID token of it, if there was one.
+    pub id_token: Option<&'a str>,
     /// The one address of ours that is registered there.
     pub return_to: &'a str,
     /// What the provider gives back to us.
@@ -43,9 +43,12 @@ pub fn address(mut endpoint: Url, ending: &EndSession<'_>) -> Url {
         // It gives no state back; the browser's cookie tells which logout it comes back from.
         query.append_pair("returnTo", ending.return_to);
     } else {
-        match ending.sid.filter(|_| ending.auth0) {
-            Some(sid) => query.append_pair("logout_hint", sid),
-            None => query.append_pair("id_token_hint", ending.id_token),
+        match (ending.sid, ending.id_token) {
+            (Some(sid), _) if ending.auth0 => query.append_pair("logout_hint", sid),
+            (_, Some(id_token)) => query.append_pair("id_token_hint", id_token),
+            // What a hint is, is each provider's own affair; Auth0 is not alone in taking the sid.
+            (Some(sid), None) => query.append_pair("logout_hint", sid),
+            (None, None) => &mut query,
         };
         query.append_pair("post_logout_redirect_uri", ending.return_to).append_pair("state", ending.state);
     }
@@ -62,7 +65,7 @@ mod tests {
         client_id: "us",
         auth0: true,
         sid: Some("s 1"),
-        id_token: "a.b.c",
+        id_token: Some("a.b.c"),
         return_to: "https://sp.example/auth0/logged-out",
         state: "st",
     };
@@ -85,6 +88,10 @@ mod tests {
         );
         let without = EndSession { sid: None, ..ENDING };
         assert!(at("https://t.auth0.com/oidc/logout", &without).contains("id_token_hint=a.b.c"));
+        let tokenless = EndSession { auth0: false, id_token: None, ..ENDING };
+        assert!(at("https://op.example/end", &tokenless).contains("logout_hint=s+1"));
+        let bare = EndSession { sid: None, id_token: None, ..ENDING };
+        assert_eq!(at("https://op.example/end", &bare), format!("https://op.example/end?client_id=us&{to}"));
     }
 
     #[test]

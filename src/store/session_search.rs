@@ -127,12 +127,23 @@ pub async fn of_idp(
     Ok(found)
 }
 
-/// Locks sessions and what they rest on, in the order in which everybody does: principals by id, then
-/// sessions by id. Gives the sessions as they are under the lock.
+/// Locks sessions and what they rest on, in the order in which everybody does: what is at OpenID
+/// providers, principals by id, then sessions by id. Gives the sessions as they are under the lock.
 ///
 /// # Errors
 /// [`StoreError::Database`].
 pub async fn lock_all(conn: &mut PgConnection, ids: &[i64]) -> Result<Vec<Session>, StoreError> {
+    sqlx::query!(
+        "select true as locked from oidc_subject
+          where (issuer, kind, value) in (
+                select issuer, 'sid', sid from oidc_authentication where session_id = any ($1) and sid is not null
+                union all
+                select issuer, 'sub', subject from oidc_authentication where session_id = any ($1))
+          order by kind, issuer, value for update",
+        ids
+    )
+    .fetch_all(&mut *conn)
+    .await?;
     sqlx::query!(
         "select id from principal
           where id in (select principal_id from authentication where session_id = any ($1))

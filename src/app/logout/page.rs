@@ -140,7 +140,9 @@ pub(super) async fn view(app: &App, handle: &LogoutHandle) -> Result<Option<Logo
     // An application that does not come back for hours is not waited for on a page.
     let telling = now < row.started_at + LOOK_FOR
         && applications.iter().any(|application| Hearing::of_state(&application.state) == Hearing::Waiting);
+    // Where nobody was signed in here, there was nothing of ours to end.
     let ours = LayerView { layer: Layer::ThisSite, state: LayerState::Ended };
+    let ours = Some(ours).filter(|_| row.sessions_ended > 0);
     let theirs = legs.iter().map(|leg| LayerView {
         layer: match &leg.oidc {
             Some(oidc) => Layer::OpenIdProvider { host: host(&oidc.issuer) },
@@ -154,7 +156,7 @@ pub(super) async fn view(app: &App, handle: &LogoutHandle) -> Result<Option<Logo
         state: layer_state(leg, now),
     });
     Ok(Some(LogoutView {
-        layers: std::iter::once(ours).chain(theirs).chain(applications.into_iter().map(told)).collect(),
+        layers: ours.into_iter().chain(theirs).chain(applications.into_iter().map(told)).collect(),
         finished: over && !telling,
         return_to: row.return_to.as_deref().and_then(|target| app.recorded_target(target)),
         sign_in_again: over,

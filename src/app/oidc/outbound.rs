@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use url::{Url, form_urlencoded};
@@ -109,14 +109,15 @@ pub(super) async fn post(
     whole(request.send().await?).await
 }
 
-/// An answer of which only the head matters.
+/// An answer, whatever its status; the body only of a good one.
 pub(super) struct Answer {
     pub(super) status: u16,
+    pub(super) body: Vec<u8>,
     pub(super) retry_after: Option<String>,
     pub(super) reset: Option<String>,
 }
 
-/// A request with an access token and without a body.
+/// A request with an access token; a POST has an empty object for a body.
 pub(super) async fn call(
     asker: &Asker,
     method: Method,
@@ -127,17 +128,16 @@ pub(super) async fn call(
     bearer.set_sensitive(true);
     let mut request = asker.request(method.clone(), &url)?.header(AUTHORIZATION, bearer);
     if method == Method::POST {
-        request = request.header(CONTENT_LENGTH, 0);
+        request = request.header(CONTENT_TYPE, "application/json").body("{}");
     }
     let response = request.send().await?;
     let header = |name: &str| {
         response.headers().get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned)
     };
-    Ok(Answer {
-        status: response.status().as_u16(),
-        retry_after: header("retry-after"),
-        reset: header("x-ratelimit-reset"),
-    })
+    let (retry_after, reset) = (header("retry-after"), header("x-ratelimit-reset"));
+    let status = response.status().as_u16();
+    let body = if status == 200 { whole(response).await? } else { Vec::new() };
+    Ok(Answer { status, body, retry_after, reset })
 }
 
 fn basic_authorization(user: &str, password: &str) -> Result<HeaderValue, OutboundFault> {

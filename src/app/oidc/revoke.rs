@@ -9,10 +9,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
 use tokio::time::Instant;
 
+use super::backchannel::SUBJECT_BAR;
 use super::outbound::{self, Answer, OutboundFault};
 use super::providers::Provider;
 use crate::app::{App, Fault, worker};
-use crate::auth0::management::{self, Asked, ReadBack};
+use crate::auth0::management::{self, Asked, Meant, ReadBack};
 use crate::config::ManagementApi;
 use crate::logout::outcome;
 use crate::logout::step::Event;
@@ -46,8 +47,8 @@ pub(in crate::app) async fn work(
     patient: bool,
 ) -> Result<(), Fault> {
     let round = match target(app, leg) {
-        Some((provider, management, oidc, sid)) => {
-            let api = Api { app, provider, management, sid };
+        Some((provider, management, oidc, meant)) => {
+            let api = Api { app, provider, management, meant };
             api.round(leg, oidc, patient).await?
         }
         None => Round::NoWay,
@@ -83,11 +84,20 @@ pub(in crate::app) async fn work(
 
 /// Nothing that speaks of a session that is gone comes in any more.
 async fn bar(app: &App, leg: &LegRow, now: DateTime<Utc>) -> Result<(), Fault> {
-    let Some((provider, _, _, sid)) = target(app, leg) else { return Ok(()) };
+    let Some((provider, _, _, meant)) = target(app, leg) else { return Ok(()) };
     let issuer = provider.settings.issuer.as_str();
     let mut tx = app.begin().await?;
-    oidc::lock(&mut tx, issuer, Subject::Sid(sid), now).await?;
-    oidc::bar_sid(&mut tx, issuer, sid, now + app.0.settings.session.max).await?;
+    match meant {
+        Meant::Session(sid) => {
+            oidc::lock(&mut tx, issuer, Subject::Sid(sid), now).await?;
+            oidc::bar_sid(&mut tx, issuer, sid, now + app.0.settings.session.max).await?;
+        }
+        Meant::Person(sub) => {
+            let asked_at = leg.asked_at.unwrap_or(now);
+            oidc::lock(&mut tx, issuer, Subject::Sub(sub), now).await?;
+            oidc::bar_sub(&mut tx, issuer, sub, asked_at, now + SUBJECT_BAR).await?;
+        }
+    }
     tx.commit().await?;
     Ok(())
 }
@@ -102,19 +112,27 @@ async fn is_accepted(conn: &mut sqlx::PgConnection, leg: &LegRow) -> Result<bool
 fn target<'a>(
     app: &'a App,
     leg: &'a LegRow,
-) -> Option<(&'a Provider, &'a ManagementApi, &'a OidcLeg, &'a str)> {
+) -> Option<(&'a Provider, &'a ManagementApi, &'a OidcLeg, Meant<'a>)> {
     let oidc = leg.oidc.as_ref()?;
     let provider: &Provider = app.0.providers.named(&oidc.provider)?;
     let management = provider.settings.management.as_ref()?;
-    let sid = oidc.sid.as_deref().filter(|_| provider.settings.issuer == oidc.issuer)?;
-    Some((provider, management, oidc, sid))
+    if provider.settings.issuer != oidc.issuer {
+        return None;
+    }
+    let meant = match (&oidc.sid, leg.session, &oidc.subject) {
+        (Some(sid), _, _) => Meant::Session(sid),
+        (None, None, Some(subject)) => Meant::Person(subject),
+        // One session of a person, whose name we do not know: not all of theirs.
+        _ => return None,
+    };
+    Some((provider, management, oidc, meant))
 }
 
 struct Api<'a> {
     app: &'a App,
     provider: &'a Provider,
     management: &'a ManagementApi,
-    sid: &'a str,
+    meant: Meant<'a>,
 }
 
 impl Api<'_> {
@@ -159,15 +177,29 @@ impl Api<'_> {
     }
 
     async fn ask(&self) -> Result<Asked, OutboundFault> {
-        let url = management::revocation(&self.management.url, self.sid).ok_or(OutboundFault::Header)?;
+        let url = self.meant.revocation(&self.management.url).ok_or(OutboundFault::Header)?;
         let answer = self.call(Method::POST, url).await?;
+        if matches!((self.meant, answer.status), (Meant::Person(_), 404 | 405 | 501)) {
+            return self.ask_for_sessions().await;
+        }
         Ok(management::asked(answer.status, self.wait(&answer)))
     }
 
+    /// Asks for the end of a person's sessions where they cannot be ended with the refresh tokens. It
+    /// proves nothing that the person is not found: reading tells.
+    async fn ask_for_sessions(&self) -> Result<Asked, OutboundFault> {
+        let url = self.meant.address(&self.management.url).ok_or(OutboundFault::Header)?;
+        let answer = self.call(Method::DELETE, url).await?;
+        Ok(match management::asked(answer.status, self.wait(&answer)) {
+            Asked::Gone => Asked::Accepted,
+            asked => asked,
+        })
+    }
+
     async fn read_back(&self) -> Result<ReadBack, OutboundFault> {
-        let url = management::session(&self.management.url, self.sid).ok_or(OutboundFault::Header)?;
+        let url = self.meant.address(&self.management.url).ok_or(OutboundFault::Header)?;
         let answer = self.call(Method::GET, url).await?;
-        Ok(management::read_back(answer.status, self.wait(&answer)))
+        Ok(management::read_back(self.meant, answer.status, &answer.body, self.wait(&answer)))
     }
 
     fn wait(&self, answer: &Answer) -> Option<TimeDelta> {

@@ -5,3 +5,4 @@ mod outbound;
 mod race;
 mod sign_in;
 mod sign_out;
+mod there;

@@ -423,6 +423,9 @@ impl State {
         if !taken {
             return Some((401, String::new()));
         }
+        if let Some(rest) = path.strip_prefix("/api/v2/users/") {
+            return self.manage_person(method, rest);
+        }
         let rest = path.strip_prefix("/api/v2/sessions/")?;
         if method == "POST" {
             let sid = rest.strip_suffix("/revoke")?.to_owned();
@@ -452,6 +455,32 @@ impl State {
         let still =
             self.lag.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |lag| lag.checked_sub(1)).is_ok();
         Some(if ending && !still { (404, String::new()) } else { (200, json!({"id": rest}).to_string()) })
+    }
+
+    /// All that a person has there.
+    fn manage_person(&self, method: &str, rest: &str) -> Option<(u16, String)> {
+        let (person, what) = rest.split_once('/')?;
+        match (method, what) {
+            ("POST", "revoke-access") | ("DELETE", "sessions") => {
+                let mut queue = self.revocations.lock().unwrap();
+                let next = if queue.is_empty() { Revocation::Status(202, None) } else { queue.remove(0) };
+                let Revocation::Status(status, wait) = next else { return None };
+                if status == 202 {
+                    self.ending.lock().unwrap().push(format!("of {person}"));
+                }
+                Some((status, wait.map(|wait| wait.to_string()).unwrap_or_default()))
+            }
+            ("GET", "sessions") => {
+                let ending = self.ending.lock().unwrap().iter().any(|known| *known == format!("of {person}"));
+                let still = self
+                    .lag
+                    .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |lag| lag.checked_sub(1))
+                    .is_ok();
+                let left = if ending && !still { json!([]) } else { json!([{"id": "s-9"}]) };
+                Some((200, json!({"sessions": left}).to_string()))
+            }
+            _ => Some((404, String::new())),
+        }
     }
 
     fn describes_itself(&self) -> Value {
