@@ -7,6 +7,8 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use url::{Url, form_urlencoded};
 
+use crate::outbox::tls;
+
 /// The largest answer that is read.
 const LARGEST: usize = 256 * 1024;
 
@@ -34,7 +36,7 @@ pub(crate) enum OutboundFault {
 pub(crate) fn client() -> Result<Client, reqwest::Error> {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    Client::builder()
+    tls::shared(Client::builder())
         .default_headers(headers)
         .redirect(Policy::none())
         .no_proxy()
