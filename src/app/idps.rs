@@ -220,7 +220,7 @@ pub async fn disable(app: &App, name: &str) -> Result<(), IdpError> {
     .await
 }
 
-/// Sets one of [`IdpPolicy::NAMES`] to `true` or `false`.
+/// Sets one of [`IdpPolicy::NAMES`] to `true` or `false`, or to one of its words.
 ///
 /// # Errors
 /// [`IdpError::Unknown`], [`IdpError::Switch`], [`IdpError::NoEncryptionKey`], [`IdpError::Store`].

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 
 use crate::app::registry::{KnownIdp, Snapshot};
 use crate::app::send::Request;
-use crate::app::{App, Fault, LogoutHandle, ReturnTarget};
+use crate::app::{App, Fault, LogoutHandle, ReturnTarget, oidc};
 use crate::logout::hearing::Hearing;
 use crate::logout::outcome::Outcome;
 use crate::logout::plan::Reach;
@@ -16,7 +16,9 @@ use crate::saml::names::{Binding, MessageId, SessionIndex};
 use crate::saml::outbound::Reason;
 use crate::store::legs::{self, LegRow};
 use crate::store::logouts::{self, LogoutRow};
-use crate::store::{ApplicationId, LogoutId, SessionId, StoreError, applications, open_requests, outbox};
+use crate::store::{
+    ApplicationId, LogoutId, SessionId, StoreError, applications, oidc_sign_outs, open_requests, outbox,
+};
 
 /// A logout and its legs, locked.
 pub(super) struct Affair {
@@ -34,8 +36,19 @@ pub(super) enum Move {
     Ignored,
 }
 
-/// A LogoutRequest that is written down as sent and only has to be sent.
-pub(super) struct Asking {
+/// An ask that is written down as sent and only has to be sent.
+pub(super) enum Asking {
+    /// Of an identity provider: a LogoutRequest.
+    Saml(SamlAsking),
+    /// Of an OpenID provider: the browser is sent to sign out there.
+    Oidc {
+        leg: LegRow,
+        /// What the provider gives back.
+        state: String,
+    },
+}
+
+pub(super) struct SamlAsking {
     leg: LegRow,
     id: MessageId,
     reason: Reason,
@@ -65,7 +78,11 @@ impl Affair {
     /// asked through it.
     pub(super) fn logout(&self, snapshot: &Snapshot, browser: Option<SessionId>) -> Logout {
         let reach = |leg: &LegRow| {
-            let reach = snapshot.by_id(leg.idp).map_or(Reach::NONE, |idp| idp.reach());
+            let known = leg.idp.and_then(|idp| snapshot.by_id(idp));
+            let reach = match &leg.oidc {
+                Some(oidc) => oidc::reach(oidc, leg.state),
+                None => known.map_or(Reach::NONE, |idp| idp.reach()),
+            };
             Reach { front: reach.front && browser == Some(leg.session), ..reach }
         };
         Logout {
@@ -135,8 +152,15 @@ impl App {
     ) -> Result<Move, Fault> {
         let snapshot = self.0.registry.snapshot();
         let found = affair.legs.iter().find(|known| known.id == leg).cloned();
-        let found = found.and_then(|leg| snapshot.by_id(leg.idp).cloned().map(|idp| (leg, idp)));
-        let Some((row, idp)) = found else { return Ok(Move::Show) };
+        let Some(row) = found else { return Ok(Move::Show) };
+        if row.oidc.is_some() {
+            let state = self.0.entropy.token_256()?;
+            legs::note_sent(conn, leg, now).await?;
+            let until = now + crate::logout::step::ANSWER_WITHIN;
+            oidc_sign_outs::open(conn, openssl::sha::sha256(state.as_bytes()), leg, until).await?;
+            return Ok(Move::Ask(Box::new(Asking::Oidc { leg: row, state })));
+        }
+        let Some(idp) = row.idp.and_then(|idp| snapshot.by_id(idp).cloned()) else { return Ok(Move::Show) };
         let last = !logout.legs.iter().any(|leg| leg.state == LegState::WaitingBrowser);
         let asynchronous = last && takes_asynchronous(&idp);
         let id = self.message_id()?;
@@ -153,14 +177,22 @@ impl App {
             let until = now + crate::logout::step::ANSWER_WITHIN;
             open_requests::open_logout(conn, &id, idp.id, leg, now, until).await?;
         }
-        Ok(Move::Ask(Box::new(Asking { leg: row, id, reason: affair.reason(), asynchronous, at: now })))
+        let asking = SamlAsking { leg: row, id, reason: affair.reason(), asynchronous, at: now };
+        Ok(Move::Ask(Box::new(Asking::Saml(asking))))
     }
 
-    /// Writes and signs a LogoutRequest that was written down as sent. None if the identity provider
-    /// has no endpoint for it any more.
+    /// What a browser carries: the LogoutRequest that was written down as sent, signed, or only itself.
+    /// None if whoever is to be asked has no endpoint for it any more.
     pub(super) fn send(&self, asking: &Asking) -> Result<Option<Outbound>, Fault> {
+        match asking {
+            Asking::Saml(asking) => self.send_request(asking),
+            Asking::Oidc { leg, state } => Ok(oidc::sign_out::outbound(self, leg, state)),
+        }
+    }
+
+    fn send_request(&self, asking: &SamlAsking) -> Result<Option<Outbound>, Fault> {
         let snapshot = self.0.registry.snapshot();
-        let Some(idp) = snapshot.by_id(asking.leg.idp) else { return Ok(None) };
+        let Some(idp) = asking.leg.idp.and_then(|idp| snapshot.by_id(idp)) else { return Ok(None) };
         let Some(name_id) = asking.leg.name_id.as_ref() else { return Ok(None) };
         let indexes = session_indexes(&asking.leg)?;
         let request = Request {
@@ -188,6 +220,8 @@ impl App {
         legs: impl IntoIterator<Item = LegState>,
         counted: impl IntoIterator<Item = Hearing>,
     ) -> Result<LogoutHandle, ReturnTarget> {
+        // A browser that came back from an OpenID provider has done what it can: it may go on.
+        let legs = legs.into_iter().filter(|leg| *leg != LegState::Returned);
         let handle = row.handle.as_deref().and_then(LogoutHandle::parse);
         let target = row.return_to.as_deref().and_then(|target| self.recorded_target(target));
         match (target, handle) {

@@ -6,7 +6,7 @@ mod go_on;
 mod page;
 
 use crate::app::legs::{Affair, Move};
-use crate::app::{App, Fault, ReturnTarget, Visitor, notify, oidc, worker};
+use crate::app::{App, Fault, ReturnTarget, Visitor, notify, worker};
 use crate::logout::plan::{Browser, Trigger};
 use crate::logout::step::Event;
 use crate::saml::binding::Outbound;
@@ -203,6 +203,7 @@ async fn try_start(
         && let Some(outbound) = app.send(asking)?
     {
         app.0.notify_bell.notify_one();
+        app.0.outbox_bell.notify_one();
         return Ok(Ok(Started::Next(Next::Send(outbound))));
     }
     if begun.queued || begun.counted && !wanted.local_only {
@@ -239,11 +240,10 @@ async fn deliver(app: &App, logout: LogoutId) -> Next {
     let reached = app.patiently(async {
         let mut conn = app.connection().await?;
         let legs = legs::of_logout(&mut conn, logout).await?;
-        let oidc = oidc::states(&mut conn, logout).await?;
         let row = logouts::by_id(&mut conn, logout).await?;
         drop(conn);
         let counted = notify::logout::heard(app, logout).await?;
-        let states = legs.iter().map(|leg| leg.state).chain(oidc);
+        let states = legs.iter().map(|leg| leg.state);
         Ok(row.map(|row| app.destination(&row, states, counted)))
     });
     match reached.await {

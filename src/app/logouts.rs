@@ -135,7 +135,7 @@ fn heard_line(heard: HeardRow) -> HeardLine {
 
 fn leg_line(leg: LegRow, idps: &[IdpRow]) -> LegLine {
     LegLine {
-        idp: slug(idps, leg.idp),
+        idp: leg.idp.and_then(|idp| slug(idps, idp)).or(leg.oidc.map(|oidc| oidc.provider)),
         state: legs::state_name(leg.state),
         asked_at: leg.asked_at,
         deadline: leg.deadline,

@@ -37,8 +37,22 @@ pub struct IdpPolicy {
     pub prefer_post: bool,
     /// Encrypt the NameID in LogoutRequests to it (SLO-43).
     pub encrypt_name_id: bool,
+    /// What it is told while Auth0 has accepted to end a session and was not seen to have done so
+    /// (status table, row e). It changes neither our record nor what a person is shown.
+    pub auth0_pending: Auth0Pending,
     /// Log its messages as they came, with the names of people in them (SLO-56).
     pub debug_messages: bool,
+}
+
+/// What an identity provider is told while a session at Auth0 is accepted to end, but not seen gone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Auth0Pending {
+    /// `Responder/PartialLogout`.
+    #[default]
+    Partial,
+    /// `Success`.
+    Success,
 }
 
 /// Why a switch was not set.
@@ -55,11 +69,14 @@ pub enum SwitchError {
         /// What was given.
         value: String,
     },
+    /// Neither of the words that there are.
+    #[error("auth0_pending = {0}: expected partial or success")]
+    NotPending(String),
 }
 
 impl IdpPolicy {
     /// The names of all switches.
-    pub const NAMES: [&'static str; 12] = [
+    pub const NAMES: [&'static str; 13] = [
         "allow_unsolicited",
         "unknown_principal_is_success",
         "require_signed_response",
@@ -71,6 +88,7 @@ impl IdpPolicy {
         "allow_create",
         "prefer_post",
         "encrypt_name_id",
+        "auth0_pending",
         "debug_messages",
     ];
 
@@ -91,6 +109,14 @@ impl IdpPolicy {
             "allow_create" => &mut self.allow_create,
             "prefer_post" => &mut self.prefer_post,
             "encrypt_name_id" => &mut self.encrypt_name_id,
+            "auth0_pending" => {
+                self.auth0_pending = match value {
+                    "partial" => Auth0Pending::Partial,
+                    "success" => Auth0Pending::Success,
+                    _ => return Err(SwitchError::NotPending(value.to_owned())),
+                };
+                return Ok(());
+            }
             "debug_messages" => &mut self.debug_messages,
             _ => return Err(SwitchError::Unknown(name.to_owned())),
         };
@@ -124,7 +150,7 @@ mod tests {
         let json = serde_json::to_value(IdpPolicy::default()).unwrap();
         let json = json.as_object().unwrap();
         assert_eq!(json.len(), IdpPolicy::NAMES.len());
-        for name in IdpPolicy::NAMES {
+        for name in IdpPolicy::NAMES.into_iter().filter(|name| *name != "auth0_pending") {
             assert_eq!(json.get(name), Some(&serde_json::Value::Bool(false)), "{name}");
             let mut policy = IdpPolicy::default();
             policy.set(name, "true").unwrap();
@@ -133,5 +159,14 @@ mod tests {
             assert!(policy.set(name, "yes").is_err());
         }
         assert!(IdpPolicy::default().set("verify", "false").is_err());
+        assert_eq!(json.get("auth0_pending"), Some(&"partial".into()));
+        let mut policy = IdpPolicy::default();
+        policy.set("auth0_pending", "success").unwrap();
+        // As the statement that decides a status reads it.
+        let set = serde_json::to_value(policy).unwrap();
+        assert_eq!(set.get("auth0_pending"), Some(&"success".into()));
+        assert!(policy.set("auth0_pending", "true").is_err());
+        // A row from before there was this switch.
+        assert_eq!(serde_json::from_str::<IdpPolicy>("{}").unwrap(), IdpPolicy::default());
     }
 }

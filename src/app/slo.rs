@@ -290,7 +290,8 @@ impl App {
         let mut verdict = verdict?;
         if let Verdict::Executed { queued, told, status: known, .. } = &verdict {
             self.session_ended();
-            if *queued > 0 {
+            // What the status hangs on is done here and now.
+            if *queued > 0 && known.is_some() {
                 self.0.outbox_bell.notify_one();
             }
             if *told > 0 && known.is_some() {

@@ -12,9 +12,9 @@ use crate::app::legs::{Affair, Move, session_indexes};
 use crate::app::registry::KnownIdp;
 use crate::app::second_opinion::Whence;
 use crate::app::send::Request;
-use crate::app::{App, Fault, feed, notify};
+use crate::app::{App, Fault, feed, notify, oidc};
 use crate::logout::outcome::Answer;
-use crate::logout::step::{Event, LegId};
+use crate::logout::step::{Event, LegId, LegState};
 use crate::outbox::deliver::{self, DeliveryError};
 use crate::outbox::retry;
 use crate::saml::binding::{Parameter, soap};
@@ -24,9 +24,10 @@ use crate::saml::names::{Binding, MessageId};
 use crate::saml::open::Unopened;
 use crate::saml::refusal::Refusal;
 use crate::saml::status::Status;
-use crate::store::outbox::{self, Leased};
+use crate::store::outbox::{self, Leased, Which};
 use crate::store::{
-    LogoutId, PrincipalId, application_sessions, idempotency, legs, logouts, oidc, retention, sessions,
+    LogoutId, PrincipalId, application_sessions, idempotency, legs, logouts, oidc as stored_oidc, retention,
+    sessions,
 };
 
 /// How many rows a statement of the worker touches at most.
@@ -122,7 +123,7 @@ pub async fn run(app: App, shutdown: CancellationToken) {
 
 /// Works the outbox rows of one logout, and what applications are to be told of it, for as long as its requester may be kept waiting.
 pub(super) async fn deliver_now(app: &App, logout: LogoutId) {
-    let work = async { while matches!(deliver_next(app, Some(logout)).await, Ok(true)) {} };
+    let work = async { while matches!(deliver_next(app, Which::Of(logout)).await, Ok(true)) {} };
     // What is cut off here is tried again by the worker when the lease has run out.
     let asked = tokio::time::timeout(HANDLER_BUDGET, work);
     let _ = tokio::join!(asked, notify::logout::deliver_now(app, logout));
@@ -186,7 +187,7 @@ async fn deliver_due(app: &App) -> Result<u64, Fault> {
         let app = app.clone();
         tasks.spawn(async move {
             let mut delivered = 0;
-            while deliver_next(&app, None).await? {
+            while deliver_next(&app, Which::Any).await? {
                 delivered += 1;
             }
             Ok::<u64, Fault>(delivered)
@@ -201,12 +202,19 @@ async fn deliver_due(app: &App) -> Result<u64, Fault> {
 }
 
 /// Leases one row and tries it; false if there was none.
-async fn deliver_next(app: &App, logout: Option<LogoutId>) -> Result<bool, Fault> {
+async fn deliver_next(app: &App, which: Which) -> Result<bool, Fault> {
     let now = app.now();
     let mut conn = app.connection().await?;
-    let leased = outbox::lease(&mut conn, logout, now, now + retry::LEASE).await?;
-    drop(conn);
+    let leased = outbox::lease(&mut conn, which, now, now + retry::LEASE).await?;
     let Some(leased) = leased else { return Ok(false) };
+    let legs = legs::of_logout(&mut conn, leased.logout).await?;
+    drop(conn);
+    if let Some(leg) = legs.iter().find(|leg| leg.id == leased.leg && leg.oidc.is_some()) {
+        // At first it is watched for a moment: somebody may be waiting for the result.
+        let patient = which != Which::Any || leased.attempts == 0;
+        oidc::revoke::work(app, leased, leg, patient).await?;
+        return Ok(true);
+    }
     let exchanged = exchange(app, leased).await;
     settle(app, leased, exchanged).await?;
     Ok(true)
@@ -219,7 +227,7 @@ async fn exchange(app: &App, leased: Leased) -> Result<Status, Failure> {
     let affair = load(&mut conn, leased.logout).await?;
     let found = affair.legs.iter().find(|leg| leg.id == leased.leg);
     let snapshot = app.renewed().await.map_err(Fault::from)?;
-    let idp = found.and_then(|leg| snapshot.by_id(leg.idp).cloned());
+    let idp = found.and_then(|leg| snapshot.by_id(leg.idp?).cloned());
     let (Some(leg), Some(idp)) = (found, idp) else { return Err(Failure::NoEndpoint) };
     let (Some(endpoint), Some(name_id)) = (idp.single_logout(Binding::Soap), &leg.name_id) else {
         return Err(Failure::NoEndpoint);
@@ -287,7 +295,31 @@ async fn settle(app: &App, leased: Leased, exchanged: Result<Status, Failure>) -
     finish(app, leased.logout, leg, event, answer).await
 }
 
-async fn finish(
+/// Ends the sessions at OpenID providers of one logout, several at a time, for as long as `budget`.
+/// What takes longer goes on behind the back of who waits.
+pub(super) async fn end_at_providers(app: &App, logout: LogoutId, budget: Duration) {
+    let open = match app.connection().await {
+        Ok(mut conn) => legs::of_logout(&mut conn, logout).await.unwrap_or_default(),
+        Err(_) => Vec::new(),
+    };
+    let open = open.iter().filter(|leg| leg.oidc.is_some() && leg.state == LegState::Queued).count();
+    let mut tasks = Vec::new();
+    for _ in 0..open.min(PARALLEL) {
+        let own = app.clone();
+        let work =
+            async move { while matches!(deliver_next(&own, Which::OidcOf(logout)).await, Ok(true)) {} };
+        tasks.push(app.0.tasks.spawn(work));
+    }
+    let all = async {
+        for task in tasks {
+            let _ = task.await;
+        }
+    };
+    let _ = tokio::time::timeout(budget, all).await;
+    app.0.outbox_bell.notify_one();
+}
+
+pub(super) async fn finish(
     app: &App,
     logout: LogoutId,
     leg: LegId,
@@ -332,8 +364,8 @@ async fn tidy(app: &App) -> Result<u64, Fault> {
         removed += retention::remove_old(&mut conn, before, BATCH).await?;
         let session_max = app.0.settings.session.max;
         removed += application_sessions::remove_old(&mut conn, before, before - session_max, BATCH).await?;
-        removed += oidc::remove_expired(&mut conn, now, BATCH).await?;
-        removed += oidc::remove_subjects(&mut conn, before, now, BATCH).await?;
+        removed += stored_oidc::remove_expired(&mut conn, now, BATCH).await?;
+        removed += stored_oidc::remove_subjects(&mut conn, before, now, BATCH).await?;
         drop(conn);
         all += removed;
         if removed < BATCH.unsigned_abs() {

@@ -42,6 +42,8 @@ pub enum LegState {
     NoEndpoint,
     /// Was not to be told (SLO-47).
     NotAsked,
+    /// The browser was there to sign out and came back, which proves little.
+    Returned,
 }
 
 /// One identity provider that has to hear of a logout.
@@ -93,6 +95,17 @@ pub enum Event {
     BrowserCame,
     /// The browser that carries the ended session's cookie is back, as a page of its own.
     BrowserReturned,
+    /// The browser came back from where that leg had sent it to sign out: it can go on.
+    Returned {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// Whoever that leg asks, or would ask, has itself said that its session is over, or was seen to
+    /// have none any more.
+    SeenGone {
+        /// Which leg.
+        leg: LegId,
+    },
     /// Time has passed.
     Tick,
     /// The last try over SOAP failed.
@@ -188,6 +201,23 @@ impl Logout {
                 };
                 writes.push(Write::Leg(leg.id));
                 self.go_on(browser, now, writes)
+            }
+            Event::Returned { leg } => {
+                let Some(leg) = self.waiting(leg).filter(|leg| leg.state == LegState::Asked) else {
+                    return self.ignored();
+                };
+                leg.state = LegState::Returned;
+                writes.push(Write::Leg(leg.id));
+                self.go_on(true, now, writes)
+            }
+            Event::SeenGone { leg } => {
+                let known = self.legs.iter_mut().find(|known| known.id == leg);
+                let Some(leg) = known.filter(|leg| leg.state != LegState::Confirmed) else {
+                    return self.ignored();
+                };
+                leg.state = LegState::Confirmed;
+                writes.push(Write::Leg(leg.id));
+                self.go_on(false, now, writes)
             }
             Event::BrowserCame => self.go_on(true, now, writes),
             Event::BrowserReturned => self.resume(now),

@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 
 use crate::logout::step::{Leg, LegId, LegState};
 use crate::saml::names::{Binding, MessageId, NameId};
+use crate::store::oidc::{OidcAuthentication, Subject};
 use crate::store::sessions::Authentication;
 use crate::store::{IdpId, LogoutId, SessionId, StoreError};
 
@@ -15,8 +16,10 @@ pub struct LegRow {
     pub id: LegId,
     /// Of which logout.
     pub logout: LogoutId,
-    /// The identity provider to tell.
-    pub idp: IdpId,
+    /// The identity provider to tell; none if it is an OpenID provider.
+    pub idp: Option<IdpId>,
+    /// The session at an OpenID provider to end.
+    pub oidc: Option<OidcLeg>,
     /// The session that ended.
     pub session: SessionId,
     /// Whom to name; as it was received.
@@ -35,6 +38,171 @@ pub struct LegRow {
     pub asked_at: Option<DateTime<Utc>>,
     /// The status codes of the answer.
     pub answer: Option<String>,
+}
+
+/// The session at an OpenID provider that a leg is to end.
+#[derive(Clone)]
+pub struct OidcLeg {
+    /// The name of the provider in the settings.
+    pub provider: String,
+    /// Its issuer.
+    pub issuer: String,
+    /// The session there.
+    pub sid: Option<String>,
+    /// The last ID token of it.
+    pub id_token: String,
+    /// Where a browser signs out there, if that is offered.
+    pub end_session: Option<String>,
+    /// When the provider accepted to end it.
+    pub accepted_at: Option<DateTime<Utc>>,
+}
+
+impl std::fmt::Debug for OidcLeg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The ID token is not for logs.
+        f.debug_struct("OidcLeg").field("provider", &self.provider).finish_non_exhaustive()
+    }
+}
+
+/// Adds a leg for one session at an OpenID provider on which the ended session rested.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn add_oidc(
+    conn: &mut PgConnection,
+    logout: LogoutId,
+    session: SessionId,
+    authentication: &OidcAuthentication,
+    state: LegState,
+    resume_until: DateTime<Utc>,
+) -> Result<LegId, StoreError> {
+    let id = sqlx::query_scalar!(
+        "insert into logout_leg (logout_id, session_id, session_indexes, authn_instant, oidc_provider, oidc_issuer,
+                                 oidc_subject, oidc_sid, oidc_id_token, oidc_end_session, state, resume_until)
+         values ($1, $2, '{}', $3, $4, $5, $6, $7, $8, $9, $10, $11) returning id",
+        logout.0,
+        session.0,
+        authentication.auth_time,
+        authentication.provider,
+        authentication.issuer,
+        authentication.subject,
+        authentication.sid,
+        authentication.id_token,
+        authentication.end_session_endpoint,
+        state_name(state),
+        resume_until
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(LegId(id))
+}
+
+/// Notes that a browser was sent to a leg's OpenID provider.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn note_sent(conn: &mut PgConnection, leg: LegId, now: DateTime<Utc>) -> Result<(), StoreError> {
+    sqlx::query!("update logout_leg set asked_at = $2, binding = 'redirect' where id = $1", leg.0, now)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Notes that a leg's OpenID provider has accepted to end its session: it is not asked again.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn note_accepted(
+    conn: &mut PgConnection,
+    leg: LegId,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update logout_leg set asked_at = coalesce(asked_at, $2), accepted_at = $2
+          where id = $1 and accepted_at is null",
+        leg.0,
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The legs that are not known to be over and are to end that session, or a session of that person,
+/// at an OpenID provider; by logout.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn about(
+    conn: &mut PgConnection,
+    issuer: &str,
+    subject: Subject<'_>,
+) -> Result<Vec<(LogoutId, LegId)>, StoreError> {
+    let (sid, sub) = match subject {
+        Subject::Sid(sid) => (Some(sid), None),
+        Subject::Sub(sub) => (None, Some(sub)),
+    };
+    let found = sqlx::query!(
+        "select logout_id, id from logout_leg
+          where oidc_issuer = $1 and (oidc_sid = $2 or oidc_subject = $3) and state <> 'confirmed'
+          order by logout_id, id",
+        issuer,
+        sid,
+        sub
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(found.into_iter().map(|row| (LogoutId(row.logout_id), LegId(row.id))).collect())
+}
+
+/// Whether an unfinished logout of ours is about to end that session at an OpenID provider: then
+/// nobody signs in on its word (as [`crate::store::bars`] has it for SAML), and nothing is registered
+/// under it. Where the provider does not name sessions, when the person was authenticated decides.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn is_leaving(
+    conn: &mut PgConnection,
+    issuer: &str,
+    sid: Option<&str>,
+    subject: Option<&str>,
+    auth_time: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let leaving = sqlx::query_scalar!(
+        r#"select exists (
+            select from logout_leg leg join logout on logout.id = leg.logout_id
+             where leg.oidc_issuer = $1 and leg.oidc_subject = coalesce($3, leg.oidc_subject)
+               and leg.state <> 'not_asked'
+               and case when leg.oidc_sid is null or $2::text is null then $4 <= leg.authn_instant
+                        else leg.oidc_sid = $2 end
+               and logout.finished_at is null and logout.deadline > $5) as "leaving!""#,
+        issuer,
+        sid,
+        subject,
+        auth_time,
+        now
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(leaving)
+}
+
+/// Lets applications know of what they have registered under the sessions that the legs of a logout
+/// are to end.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn tell_applications(
+    conn: &mut PgConnection,
+    logout: LogoutId,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query_scalar!("select tell_applications_of_legs($1, $2, $3)", logout.0, reason, now)
+        .fetch_one(conn)
+        .await?;
+    Ok(())
 }
 
 /// Adds a leg for one authentication of the ended session.
@@ -136,7 +304,8 @@ pub async fn note_answer(
 pub async fn of_logout(conn: &mut PgConnection, logout: LogoutId) -> Result<Vec<LegRow>, StoreError> {
     let rows = sqlx::query!(
         "select id, logout_id, idp_id, session_id, name_id, name_format, name_qualifier, sp_name_qualifier, sp_provided_id,
-                session_indexes, state, deadline, resumed, resume_until, asked_at, answer
+                session_indexes, state, deadline, resumed, resume_until, asked_at, answer,
+                oidc_provider, oidc_issuer, oidc_sid, oidc_id_token, oidc_end_session, accepted_at
            from logout_leg where logout_id = $1 order by id",
         logout.0
     )
@@ -147,7 +316,15 @@ pub async fn of_logout(conn: &mut PgConnection, logout: LogoutId) -> Result<Vec<
             Ok(LegRow {
                 id: LegId(row.id),
                 logout: LogoutId(row.logout_id),
-                idp: IdpId(row.idp_id),
+                idp: row.idp_id.map(IdpId),
+                oidc: row.oidc_provider.zip(row.oidc_issuer).map(|(provider, issuer)| OidcLeg {
+                    provider,
+                    issuer,
+                    sid: row.oidc_sid,
+                    id_token: row.oidc_id_token.unwrap_or_default(),
+                    end_session: row.oidc_end_session,
+                    accepted_at: row.accepted_at,
+                }),
                 session: SessionId(row.session_id),
                 name_id: row.name_id.map(|value| NameId {
                     value,
@@ -197,7 +374,7 @@ pub async fn resumable(
     Ok(found.map(|row| (LogoutId(row.logout_id), SessionId(row.session_id))))
 }
 
-const STATES: [(LegState, &str); 11] = [
+const STATES: [(LegState, &str); 12] = [
     (LegState::WaitingBrowser, "waiting_browser"),
     (LegState::Queued, "queued"),
     (LegState::Asked, "asked"),
@@ -209,6 +386,7 @@ const STATES: [(LegState, &str); 11] = [
     (LegState::Unreachable, "unreachable"),
     (LegState::NoEndpoint, "no_endpoint"),
     (LegState::NotAsked, "not_asked"),
+    (LegState::Returned, "returned"),
 ];
 
 /// The word for a state, in rows and on the command line.

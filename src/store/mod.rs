@@ -18,6 +18,7 @@ pub mod logouts;
 pub mod notifications;
 pub mod oidc;
 pub mod oidc_sign_ins;
+pub mod oidc_sign_outs;
 pub mod open_requests;
 pub mod outbox;
 pub mod participations;

@@ -33,6 +33,10 @@ pub struct OidcAuthentication {
     pub auth_time: DateTime<Utc>,
     /// When the provider itself said that it is over.
     pub ended_at: Option<DateTime<Utc>>,
+    /// Whether it can be ended there without a browser.
+    pub has_back: bool,
+    /// Where a browser can sign out there.
+    pub end_session_endpoint: Option<String>,
 }
 
 /// What an accepted ID token adds.
@@ -50,6 +54,10 @@ pub struct NewOidcAuthentication<'a> {
     pub id_token: &'a str,
     /// When the person was authenticated there.
     pub auth_time: DateTime<Utc>,
+    /// Whether it can be ended there without a browser.
+    pub has_back: bool,
+    /// Where a browser can sign out there.
+    pub end_session_endpoint: Option<&'a str>,
 }
 
 impl Subject<'_> {
@@ -102,6 +110,26 @@ pub async fn lock(
         .execute(&mut *conn)
         .await?;
     }
+}
+
+/// Locks what a session of ours rests on at providers, in the order of locks: whoever signs in on the
+/// word of the same session there waits.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn lock_of_session(conn: &mut PgConnection, session: SessionId) -> Result<(), StoreError> {
+    sqlx::query!(
+        "select true as locked from oidc_subject
+          where (issuer, kind, value) in (
+                select issuer, 'sid', sid from oidc_authentication where session_id = $1 and sid is not null
+                union all
+                select issuer, 'sub', subject from oidc_authentication where session_id = $1)
+          order by kind, issuer, value for update",
+        session.0
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(())
 }
 
 /// Bars a locked sid altogether until `until`.
@@ -209,10 +237,12 @@ pub async fn authenticate(
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "insert into oidc_authentication (session_id, provider, issuer, subject, sid, id_token, auth_time, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)
+        "insert into oidc_authentication (session_id, provider, issuer, subject, sid, id_token, auth_time, created_at,
+                                          has_back, end_session_endpoint)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
          on conflict (session_id, issuer, sid) do update
-            set provider = excluded.provider, id_token = excluded.id_token,
+            set provider = excluded.provider, id_token = excluded.id_token, has_back = excluded.has_back,
+                end_session_endpoint = excluded.end_session_endpoint,
                 auth_time = greatest(oidc_authentication.auth_time, excluded.auth_time)",
         session.0,
         new.provider,
@@ -221,7 +251,9 @@ pub async fn authenticate(
         new.sid,
         new.id_token,
         new.auth_time,
-        now
+        now,
+        new.has_back,
+        new.end_session_endpoint
     )
     .execute(conn)
     .await?;
@@ -238,29 +270,9 @@ pub async fn authentications(
 ) -> Result<Vec<OidcAuthentication>, StoreError> {
     let found = sqlx::query_as!(
         OidcAuthentication,
-        "select id, provider, issuer, subject, sid, id_token, auth_time, ended_at
+        "select id, provider, issuer, subject, sid, id_token, auth_time, ended_at, has_back, end_session_endpoint
            from oidc_authentication where session_id = $1 order by id",
         session.0
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(found)
-}
-
-/// The sessions at providers on which the sessions rested that a logout ended.
-///
-/// # Errors
-/// [`StoreError::Database`].
-pub async fn authentications_of_logout(
-    conn: &mut PgConnection,
-    logout: LogoutId,
-) -> Result<Vec<OidcAuthentication>, StoreError> {
-    let found = sqlx::query_as!(
-        OidcAuthentication,
-        "select a.id, a.provider, a.issuer, a.subject, a.sid, a.id_token, a.auth_time, a.ended_at
-           from oidc_authentication a join session s on s.id = a.session_id
-          where s.logout_id = $1 order by a.id",
-        logout.0
     )
     .fetch_all(conn)
     .await?;
@@ -465,7 +477,15 @@ pub async fn remove_expired(
         now,
         batch
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
-    Ok(sign_ins.rows_affected() + tokens.rows_affected())
+    let sign_outs = sqlx::query!(
+        "delete from open_oidc_sign_out where state_hash in (
+            select state_hash from open_oidc_sign_out where until <= $1 limit $2 for update skip locked)",
+        now,
+        batch
+    )
+    .execute(&mut *conn)
+    .await?;
+    Ok(sign_ins.rows_affected() + tokens.rows_affected() + sign_outs.rows_affected())
 }

@@ -30,16 +30,52 @@ pub async fn put(conn: &mut PgConnection, leg: LegId, now: DateTime<Utc>) -> Res
     Ok(())
 }
 
-/// Leases one row that is due, of this logout or of any. What another holds is passed over.
+/// Which rows to lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// Any that is due.
+    Any,
+    /// Those of one logout.
+    Of(LogoutId),
+    /// Those of one logout that end sessions at OpenID providers.
+    OidcOf(LogoutId),
+}
+
+/// How many legs of a logout that end sessions at OpenID providers are worked on by somebody.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn oidc_under_way(
+    conn: &mut PgConnection,
+    logout: LogoutId,
+    now: DateTime<Utc>,
+) -> Result<i64, StoreError> {
+    let found = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from outbox o join logout_leg leg on leg.id = o.leg_id
+            where leg.logout_id = $1 and leg.oidc_issuer is not null and o.leased_until > $2"#,
+        logout.0,
+        now
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(found)
+}
+
+/// Leases one row that is due. What another holds is passed over.
 ///
 /// # Errors
 /// [`StoreError::Database`].
 pub async fn lease(
     conn: &mut PgConnection,
-    logout: Option<LogoutId>,
+    which: Which,
     now: DateTime<Utc>,
     until: DateTime<Utc>,
 ) -> Result<Option<Leased>, StoreError> {
+    let (logout, oidc_only) = match which {
+        Which::Any => (None, false),
+        Which::Of(logout) => (Some(logout), false),
+        Which::OidcOf(logout) => (Some(logout), true),
+    };
     let row = sqlx::query!(
         "update outbox set leased_until = $2, attempts = attempts + 1
            from logout_leg leg
@@ -48,11 +84,13 @@ pub async fn lease(
                               join logout_leg l on l.id = o.leg_id
                              where o.due_at <= $1 and (o.leased_until is null or o.leased_until <= $1)
                                and ($3::bigint is null or l.logout_id = $3)
+                               and (not $4 or l.oidc_issuer is not null)
                              order by o.due_at, o.id limit 1 for update of o skip locked)
       returning outbox.id, outbox.leg_id, leg.logout_id, outbox.attempts",
         now,
         until,
-        logout.map(|logout| logout.0)
+        logout.map(|logout| logout.0),
+        oidc_only
     )
     .fetch_optional(conn)
     .await?;

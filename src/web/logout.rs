@@ -138,7 +138,8 @@ fn wanted(octets: &[u8]) -> Result<StartLogout, Repeated> {
     })
 }
 
-fn nobody_signed_in() -> Notice {
+/// The page for who wants to sign out and is not signed in.
+pub fn nobody_signed_in() -> Notice {
     Notice {
         heading: String::from("You are not signed in"),
         paragraphs: vec![String::from("There is no session of yours here that could be ended.")],

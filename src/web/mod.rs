@@ -77,6 +77,7 @@ fn executing(app: &App) -> Router<App> {
         .route(routes::SLO, get(slo::redirect).post(slo::post))
         .route(routes::OIDC_LOGIN, get(oidc::begin))
         .route(routes::OIDC_CALLBACK, get(oidc::receive))
+        .route(routes::OIDC_LOGGED_OUT, get(oidc::come_back))
         .route(routes::OIDC_BACKCHANNEL, post(oidc::backchannel))
         .route(routes::LOGOUT, get(logout::ask).post(logout::start))
         .route(routes::LOGOUT_RESULT, get(logout::show));

@@ -7,15 +7,17 @@ use axum::response::{IntoResponse, Response};
 use openssl::sha::sha256;
 use serde::Serialize;
 
+use crate::app::logout::Next;
 use crate::app::oidc::backchannel::{self, BackchannelRefused};
 use crate::app::oidc::callback::{self, CallbackQuery, CallbackRefusal, CallbackRefused, OidcSignedIn};
 use crate::app::oidc::login::{self, BeginOidcLogin, OidcBegun, OidcLoginRefused, ProviderChoice};
+use crate::app::oidc::sign_out;
 use crate::app::{App, TurnedAway, Visitor};
 use crate::web::body;
 use crate::web::cookies::Cookies;
 use crate::web::fields::{Fields, Repeated, address};
 use crate::web::pages::{Choice, Choose, Link, Notice};
-use crate::web::{error, reply, routes};
+use crate::web::{error, logout, reply, routes};
 
 /// The most octets of a form with a logout token.
 const TOKEN_LIMIT: usize = 64 * 1024;
@@ -63,6 +65,23 @@ pub async fn receive(State(app): State<App>, visitor: Visitor, RawQuery(query): 
             response
         }
         Err(refused) => not_signed_in(refused),
+    }
+}
+
+/// `GET /auth0/logged-out?state=`: a browser comes back from signing out at a provider.
+pub async fn come_back(State(app): State<App>, visitor: Visitor, RawQuery(query): RawQuery) -> Response {
+    let query = query.unwrap_or_default();
+    let fields = Fields::read(query.as_bytes());
+    let state = match fields.one("state") {
+        Ok(state) => state,
+        Err(why) => return error::repeated(&app, &visitor, routes::OIDC_LOGGED_OUT, query.as_bytes(), why),
+    };
+    match sign_out::come_back(&app, &visitor, state).await {
+        Ok(Some(Next::Send(outbound))) => reply::send(&app, &Method::GET, outbound),
+        Ok(Some(Next::Page { handle })) => reply::redirect(&app, &Method::GET, &logout::address(&handle)),
+        Ok(Some(Next::Return(target))) => reply::redirect(&app, &Method::GET, target.as_str()),
+        Ok(None) => reply::page(StatusCode::OK, &logout::nobody_signed_in()),
+        Err(fault) => error::failed(&fault.incident),
     }
 }
 

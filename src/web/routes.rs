@@ -16,6 +16,8 @@ pub const SLO_SOAP: &str = "/saml/slo/soap";
 pub const OIDC_LOGIN: &str = "/auth0/login";
 /// Where OpenID providers send people back to.
 pub const OIDC_CALLBACK: &str = crate::app::oidc::CALLBACK_PATH;
+/// Where OpenID providers send people back to who were sent there to sign out.
+pub const OIDC_LOGGED_OUT: &str = crate::app::oidc::LOGGED_OUT_PATH;
 /// Where OpenID providers send logout tokens.
 pub const OIDC_BACKCHANNEL: &str = crate::app::oidc::BACKCHANNEL_PATH;
 /// Whether a session lives.
@@ -43,7 +45,7 @@ pub fn methods(path: &str) -> &'static str {
     match path {
         ACS | SLO_SOAP | OIDC_BACKCHANNEL => "POST",
         SLO | LOGOUT => "GET, POST",
-        LOGIN | OIDC_LOGIN | OIDC_CALLBACK => "GET",
+        LOGIN | OIDC_LOGIN | OIDC_CALLBACK | OIDC_LOGGED_OUT => "GET",
         SESSION | SESSION_EVENTS => "GET, HEAD, OPTIONS",
         _ if path.starts_with("/logout/") => "GET",
         _ => "GET, HEAD",
@@ -60,6 +62,7 @@ pub fn named(path: &str) -> &'static str {
         SLO_SOAP,
         OIDC_LOGIN,
         OIDC_CALLBACK,
+        OIDC_LOGGED_OUT,
         OIDC_BACKCHANNEL,
         SESSION,
         SESSION_EVENTS,
@@ -77,7 +80,7 @@ mod tests {
 
     #[test]
     fn bind_24_head_is_allowed_only_where_nothing_is_executed() {
-        let oidc = [OIDC_LOGIN, OIDC_CALLBACK, OIDC_BACKCHANNEL];
+        let oidc = [OIDC_LOGIN, OIDC_CALLBACK, OIDC_LOGGED_OUT, OIDC_BACKCHANNEL];
         let saml = [LOGIN, ACS, SLO, SLO_SOAP, LOGOUT, "/logout/AAAAAAAAAAAAAAAAAAAAAA"];
         for path in saml.into_iter().chain(oidc) {
             assert!(!methods(path).contains("HEAD"), "{path}");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::once::{self, Kept, Once};
@@ -44,7 +44,7 @@ pub struct IdentityProviderView {
     /// Its keys to encrypt to, by kind and size.
     pub encryption_keys: Vec<String>,
     /// The switches set for it, by name.
-    pub switches: BTreeMap<String, bool>,
+    pub switches: BTreeMap<String, SwitchValue>,
 }
 
 /// An endpoint of an identity provider.
@@ -97,7 +97,26 @@ pub struct Configuration {
     /// Whether it may sign people in.
     pub enabled: Option<bool>,
     /// Switches by name.
-    pub switches: BTreeMap<String, bool>,
+    pub switches: BTreeMap<String, SwitchValue>,
+}
+
+/// What a switch is set to: most are on or off, some have a word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum SwitchValue {
+    /// On or off.
+    Flag(bool),
+    /// A word, `partial` or `success` of `auth0_pending` for one.
+    Word(String),
+}
+
+impl std::fmt::Display for SwitchValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Flag(on) => on.fmt(f),
+            Self::Word(word) => word.fmt(f),
+        }
+    }
 }
 
 /// All identity providers, by slug.
@@ -190,8 +209,8 @@ pub async fn change(
                 let state = if enabled { "enabled" } else { "disabled" };
                 state.clone_into(&mut row.state);
             }
-            for (switch, on) in &wanted.switches {
-                idps::switch(row, policy, switch, if *on { "true" } else { "false" })?;
+            for (switch, value) in &wanted.switches {
+                idps::switch(row, policy, switch, &value.to_string())?;
             }
             Ok(())
         })
@@ -269,6 +288,6 @@ const fn word(change: Change) -> &'static str {
 
 fn described(wanted: &Configuration) -> String {
     let enabled = wanted.enabled.map(|enabled| format!("enabled={enabled}"));
-    let switches = wanted.switches.iter().map(|(name, on)| format!("{name}={on}"));
+    let switches = wanted.switches.iter().map(|(name, value)| format!("{name}={value}"));
     enabled.into_iter().chain(switches).collect::<Vec<_>>().join(" ")
 }

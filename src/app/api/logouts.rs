@@ -73,7 +73,7 @@ pub struct LegView {
     /// Its slug; none if it was removed.
     pub identity_provider: Option<String>,
     /// What is known of it: `waiting_browser`, `queued`, `asked`, `confirmed`, `partial`,
-    /// `partial_failure`, `failed`, `unconfirmed`, `unreachable`, `no_endpoint`, `not_asked`.
+    /// `partial_failure`, `failed`, `unconfirmed`, `unreachable`, `no_endpoint`, `not_asked`, `returned`.
     pub state: &'static str,
     /// When it was last asked.
     pub asked_at: Option<DateTime<Utc>>,
@@ -164,7 +164,7 @@ pub(in crate::app) async fn view(
         identity_providers: legs
             .into_iter()
             .map(|leg| LegView {
-                identity_provider: slug(leg.idp),
+                identity_provider: leg.idp.and_then(slug).or(leg.oidc.map(|oidc| oidc.provider)),
                 state: legs::state_name(leg.state),
                 asked_at: leg.asked_at,
                 answer: leg.answer,

@@ -14,7 +14,7 @@ use crate::store::logouts::{self, NewLogout};
 use crate::store::sessions::{self, Session};
 use crate::store::{LogoutId, TokenId, audit, legs as stored, notifications, oidc, outbox, principals};
 
-/// Locks the principals of a session, then the session; none if it is over.
+/// Locks what a session rests on, then the session; none if it is over.
 pub(in crate::app) async fn lock_alive(
     app: &App,
     conn: &mut PgConnection,
@@ -22,6 +22,7 @@ pub(in crate::app) async fn lock_alive(
 ) -> Result<Option<Session>, Fault> {
     let alive = app.alive();
     let Some(found) = found.filter(|session| session.is_alive(alive)) else { return Ok(None) };
+    oidc::lock_of_session(conn, found.id).await?;
     principals::lock_of_session(conn, found.id).await?;
     Ok(sessions::lock(conn, found.id).await?.filter(|session| session.is_alive(alive)))
 }
@@ -63,7 +64,11 @@ pub(in crate::app) async fn begin(
     let handle = new.handle.to_owned();
     let id = logouts::begin(conn, new, now).await?;
     sessions::end(conn, session.id, now, new.trigger.as_str(), Some(id)).await?;
-    let mut legs = Vec::new();
+    // Auth0 before the identity provider: the order in which a browser is led past them.
+    let mut legs = oidc_legs(conn, id, session, telling, now).await?;
+    if !legs.is_empty() {
+        stored::tell_applications(conn, id, new.trigger.as_str(), now).await?;
+    }
     for authentication in sessions::authentications(conn, session.id).await? {
         let known = snapshot.by_id(authentication.idp).filter(|_| authentication.name_id.is_some());
         let reach = known.map_or(Reach::NONE, |idp| idp.reach());
@@ -79,8 +84,7 @@ pub(in crate::app) async fn begin(
         }
         legs.push(Leg { id: leg, reach, state, deadline: None, resumed: false, resume_until });
     }
-    let queued = legs.iter().any(|leg| leg.state == LegState::Queued);
-    let alone = legs.is_empty() && oidc::authentications(conn, session.id).await?.is_empty();
+    let (queued, alone) = (legs.iter().any(|leg| leg.state == LegState::Queued), legs.is_empty());
     let browser = match telling {
         Telling::Nobody => Browser::Absent,
         Telling::Through(browser) => browser,
@@ -94,6 +98,36 @@ pub(in crate::app) async fn begin(
     }
     let counted = notifications::unheard(conn, id, now).await?.waiting > 0;
     Ok(Begun { id, handle, next, queued, alone, counted })
+}
+
+/// A leg for each session at an OpenID provider on which the ended one rested.
+async fn oidc_legs(
+    conn: &mut PgConnection,
+    id: LogoutId,
+    session: &Session,
+    telling: Telling,
+    now: DateTime<Utc>,
+) -> Result<Vec<Leg>, Fault> {
+    let mut legs = Vec::new();
+    let resume_until = now + RESUME_WITHIN;
+    for authentication in oidc::authentications(conn, session.id).await? {
+        // Without a browser wherever that is possible, so that the browser goes straight on: never
+        // both ways at once.
+        let front = !authentication.has_back && authentication.end_session_endpoint.is_some();
+        let reach = Reach { soap: authentication.has_back, front };
+        let state = match telling {
+            // The provider itself has said so.
+            _ if authentication.ended_at.is_some() => LegState::Confirmed,
+            Telling::Nobody => LegState::NotAsked,
+            Telling::Through(browser) => LegState::first(reach.route(browser)),
+        };
+        let leg = stored::add_oidc(conn, id, session.id, &authentication, state, resume_until).await?;
+        if state == LegState::Queued {
+            outbox::put(conn, leg, now).await?;
+        }
+        legs.push(Leg { id: leg, reach, state, deadline: None, resumed: false, resume_until });
+    }
+    Ok(legs)
 }
 
 fn entry(trigger: Trigger, by: Option<TokenId>, id: LogoutId, now: DateTime<Utc>) -> audit::Entry {

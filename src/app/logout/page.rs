@@ -2,13 +2,13 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::app::oidc::{host, oidc_state};
+use crate::app::oidc::host;
 use crate::app::{App, Fault, ReturnTarget};
 use crate::logout::hearing::Hearing;
 use crate::logout::step::{LegState, RESUME_WITHIN};
 use crate::store::legs::{self, LegRow};
+use crate::store::logouts;
 use crate::store::notifications::{self, HeardRow};
-use crate::store::{logouts, oidc};
 
 /// For how long the page looks again whether an application has heard.
 const LOOK_FOR: TimeDelta = TimeDelta::minutes(1);
@@ -109,6 +109,8 @@ pub enum LayerState {
     NoEndpoint,
     /// Was not asked, because the person wanted to sign out here only.
     NotAsked,
+    /// The browser was sent there to sign out, and came back.
+    Returned,
     /// The application has acknowledged that it was told.
     Heard,
     /// The application is being told, and has not acknowledged yet.
@@ -130,7 +132,7 @@ pub(super) async fn view(app: &App, handle: &LogoutHandle) -> Result<Option<Logo
     };
     let legs = legs::of_logout(&mut conn, row.id).await?;
     let mut snapshot = app.0.registry.snapshot();
-    if legs.iter().any(|leg| snapshot.by_id(leg.idp).is_none()) {
+    if legs.iter().any(|leg| leg.idp.is_some_and(|idp| snapshot.by_id(idp).is_none())) {
         snapshot = app.0.registry.renew(&mut conn).await?;
     }
     let over = row.finished_at.is_some() || row.deadline.is_none_or(|deadline| deadline <= now);
@@ -140,25 +142,19 @@ pub(super) async fn view(app: &App, handle: &LogoutHandle) -> Result<Option<Logo
         && applications.iter().any(|application| Hearing::of_state(&application.state) == Hearing::Waiting);
     let ours = LayerView { layer: Layer::ThisSite, state: LayerState::Ended };
     let theirs = legs.iter().map(|leg| LayerView {
-        layer: Layer::IdentityProvider {
-            name: snapshot.by_id(leg.idp).map_or_else(String::new, |idp| idp.name.clone()),
+        layer: match &leg.oidc {
+            Some(oidc) => Layer::OpenIdProvider { host: host(&oidc.issuer) },
+            None => Layer::IdentityProvider {
+                name: leg
+                    .idp
+                    .and_then(|idp| snapshot.by_id(idp))
+                    .map_or_else(String::new, |idp| idp.name.clone()),
+            },
         },
         state: layer_state(leg, now),
     });
-    let oidc = oidc::authentications_of_logout(&mut conn, row.id).await?;
-    let oidc = oidc.iter().map(|authentication| LayerView {
-        layer: Layer::OpenIdProvider { host: host(&authentication.issuer) },
-        state: match oidc_state(authentication) {
-            LegState::Confirmed => LayerState::Confirmed,
-            _ => LayerState::NoEndpoint,
-        },
-    });
     Ok(Some(LogoutView {
-        layers: std::iter::once(ours)
-            .chain(theirs)
-            .chain(oidc)
-            .chain(applications.into_iter().map(told))
-            .collect(),
+        layers: std::iter::once(ours).chain(theirs).chain(applications.into_iter().map(told)).collect(),
         finished: over && !telling,
         return_to: row.return_to.as_deref().and_then(|target| app.recorded_target(target)),
         sign_in_again: over,
@@ -191,5 +187,6 @@ fn layer_state(leg: &LegRow, now: DateTime<Utc>) -> LayerState {
         LegState::WaitingBrowser => LayerState::WaitingForBrowser,
         LegState::NoEndpoint => LayerState::NoEndpoint,
         LegState::NotAsked => LayerState::NotAsked,
+        LegState::Returned => LayerState::Returned,
     }
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::lane;
-use crate::app::{App, Fault};
+use crate::app::{App, Fault, worker};
 use crate::logout::hearing::Hearing;
 use crate::outbox::retry;
 use crate::store::notifications::{self, Leased};
 use crate::store::receive_logout::RecordedStatus;
-use crate::store::{ApplicationId, LogoutId, StoreError};
+use crate::store::{ApplicationId, LogoutId, StoreError, outbox};
 
 /// How long a requester is kept waiting for applications: with all else, less than 3 seconds (SLO-31).
 const BUDGET: Duration = Duration::from_millis(2_400);
@@ -30,21 +30,26 @@ pub(in crate::app) async fn deliver_now(app: &App, logout: LogoutId) {
 /// decides for all (SLO-24).
 pub(in crate::app) async fn conclude(app: &App, logout: LogoutId) -> Result<RecordedStatus, Fault> {
     let until = Instant::now() + BUDGET;
-    let _ = tokio::time::timeout(BUDGET, spawned(app, logout, true)).await;
+    let telling = async {
+        let _ = tokio::time::timeout(BUDGET, spawned(app, logout, true)).await;
+    };
+    tokio::join!(telling, worker::end_at_providers(app, logout, BUDGET));
     loop {
         let mut conn = app.connection().await?;
         if let Some(status) = notifications::decided(&mut conn, logout).await? {
             return recorded(logout, &status);
         }
         let unheard = notifications::unheard(&mut conn, logout, app.now()).await?;
-        if unheard.waiting == 0 || unheard.under_way == 0 || Instant::now() + LOOK_EVERY > until {
+        let at_providers = outbox::oidc_under_way(&mut conn, logout, app.now()).await?;
+        let heard = unheard.waiting == 0 || unheard.under_way == 0;
+        if (heard && at_providers == 0) || Instant::now() + LOOK_EVERY > until {
             break;
         }
         drop(conn);
         tokio::time::sleep(LOOK_EVERY).await;
     }
     let mut conn = app.connection().await?;
-    let status = notifications::decide(&mut conn, logout).await?;
+    let status = notifications::decide(&mut conn, logout, app.now()).await?;
     recorded(logout, status.as_deref().unwrap_or_default())
 }
 

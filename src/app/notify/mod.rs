@@ -145,7 +145,7 @@ pub(super) async fn decide_overdue(app: &App) -> Result<u64, Fault> {
     let mut conn = app.connection().await?;
     let undecided = notifications::undecided(&mut conn, app.now() - DECIDED_WITHIN, BATCH).await?;
     for logout in &undecided {
-        notifications::decide(&mut conn, *logout).await?;
+        notifications::decide(&mut conn, *logout, app.now()).await?;
     }
     Ok(u64::try_from(undecided.len()).unwrap_or(u64::MAX))
 }

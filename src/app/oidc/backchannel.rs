@@ -16,6 +16,7 @@ use sqlx::PgConnection;
 
 use super::BACKCHANNEL_PATH;
 use super::providers::Provider;
+use crate::app::legs::Affair;
 use crate::app::logout::begin::{Telling, begin};
 use crate::app::refusals::Refused;
 use crate::app::registry::Snapshot;
@@ -23,9 +24,10 @@ use crate::app::{App, Fault};
 use crate::auth0::jwt::{JwtRefusal, Unverified};
 use crate::auth0::logout_token::{LogoutToken, LogoutTokenRefusal, Target};
 use crate::logout::plan::{Browser, Trigger};
+use crate::logout::step::Event;
 use crate::store::logouts::NewLogout;
 use crate::store::oidc::{self, Subject};
-use crate::store::{LogoutId, audit, principals, sessions};
+use crate::store::{LogoutId, audit, legs, principals, sessions};
 
 /// For how long a token without a sid bars ID tokens that were issued before it.
 const SUBJECT_BAR: TimeDelta = TimeDelta::minutes(15);
@@ -127,8 +129,10 @@ pub async fn receive(app: &App, source: IpAddr, token: Option<&str>) -> Result<(
     match ended {
         Ok(Ended::Done { logouts }) => {
             if !logouts.is_empty() {
+                app.session_ended();
                 app.0.outbox_bell.notify_one();
             }
+            app.0.notify_bell.notify_one();
             Ok(())
         }
         Ok(Ended::Mismatch) => Err(refused(issuer, BackchannelRefusal::Mismatch)),
@@ -209,6 +213,7 @@ async fn end(app: &App, provider: &Provider, token: &LogoutToken, digest: [u8; 3
         sids = vec![sid.to_owned()];
     }
     let logouts = end_sessions(app, &mut tx, &snapshot, issuer, meant).await?;
+    note_gone(app, &mut tx, &snapshot, issuer, meant).await?;
     let told =
         oidc::end_participations(&mut tx, issuer, &sids, "oidc", logouts.first().copied(), now).await?;
     audit::add(&mut tx, &entry(issuer, digest, logouts.len(), now)).await?;
@@ -261,6 +266,24 @@ async fn end_sessions(
         logouts.push(begin(app, conn, snapshot, &session, new, telling, None).await?.id);
     }
     Ok(logouts)
+}
+
+/// Logouts that are about to end just this, or have asked for it, learn that it is over: so comes the
+/// proof of what a browser or Auth0's promise alone did not prove.
+async fn note_gone(
+    app: &App,
+    conn: &mut PgConnection,
+    snapshot: &Snapshot,
+    issuer: &str,
+    meant: Subject<'_>,
+) -> Result<(), Fault> {
+    let now = app.now();
+    for (logout, leg) in legs::about(conn, issuer, meant).await? {
+        let Some(affair) = Affair::lock(conn, logout).await? else { continue };
+        let step = affair.logout(snapshot, None).step(Event::SeenGone { leg }, now);
+        let _ = app.save(conn, &affair, step, now).await?;
+    }
+    Ok(())
 }
 
 fn entry(issuer: &str, digest: [u8; 32], sessions: usize, now: DateTime<Utc>) -> audit::Entry {

@@ -11,8 +11,10 @@ use super::{CALLBACK_PATH, callback::story::Story};
 use crate::app::refusals::Refused;
 use crate::app::{App, Fault, ReturnTarget, SessionToken, Visitor};
 use crate::auth0::discovery::ClientAuthentication;
+use crate::auth0::end_session;
 use crate::auth0::id_token::{IdToken, IdTokenRefusal};
 use crate::auth0::jwt::JwtRefusal;
+use crate::config::OidcKind;
 use crate::store::audit;
 use crate::store::oidc_sign_ins::{self, SignIn};
 
@@ -167,13 +169,15 @@ pub async fn receive(
             return Err(refused(Some(&provider), CallbackRefusal::Unavailable, fault.to_string()));
         }
     };
-    drop(known);
+    let auth0 = provider.settings.kind == OidcKind::Auth0;
+    let described = known.discovery.end_session_endpoint.as_ref();
     let story = Story {
         app,
         provider: &provider.settings,
         id_token: &id_token,
         token: &token,
         sign_in: &sign_in,
+        end_session: end_session::endpoint(described, &provider.settings.issuer, auth0),
         now: app.now(),
     };
     match app.patiently(story.open_session()).await {

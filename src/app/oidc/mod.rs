@@ -1,5 +1,6 @@
 //! OpenID providers, Auth0 tenants among them: [`login`] and [`callback`] sign somebody in through one,
-//! [`backchannel`] takes their logout tokens.
+//! [`backchannel`] takes their logout tokens; [`sign_out`] ends a session there through the browser,
+//! `revoke` without one.
 //!
 //! A provider that is down, or set up wrongly at its own end, keeps nobody from signing in or out
 //! through SAML: it is looked at when the service starts and told in the log, and looked at again
@@ -10,20 +11,22 @@ pub mod callback;
 pub mod login;
 mod outbound;
 mod providers;
-
-use sqlx::PgConnection;
+pub(super) mod revoke;
+pub mod sign_out;
 
 use crate::app::App;
 use crate::auth0::Registered;
 use crate::config::OidcProvider;
+use crate::logout::plan::Reach;
 use crate::logout::step::LegState;
-use crate::store::oidc::{self, OidcAuthentication};
-use crate::store::{LogoutId, StoreError};
+use crate::store::legs::OidcLeg;
 pub(crate) use outbound::client;
 pub(crate) use providers::Providers;
 
 /// Where providers send people back to.
 pub const CALLBACK_PATH: &str = "/auth0/callback";
+/// Where providers send people back to who were sent there to sign out: the one address for that.
+pub const LOGGED_OUT_PATH: &str = "/auth0/logged-out";
 /// Where providers send logout tokens.
 pub const BACKCHANNEL_PATH: &str = "/auth0/backchannel-logout";
 
@@ -64,14 +67,9 @@ pub(super) fn host(issuer: &str) -> String {
     url.and_then(|url| url.host_str().map(ToOwned::to_owned)).unwrap_or_else(|| issuer.to_owned())
 }
 
-/// What is known of a session at a provider, once ours is over: that it is over, if the provider said
-/// so itself. We cannot ask it.
-pub(super) const fn oidc_state(authentication: &OidcAuthentication) -> LegState {
-    if authentication.ended_at.is_some() { LegState::Confirmed } else { LegState::NoEndpoint }
-}
-
-/// The same for all on which the sessions of a logout rested.
-pub(super) async fn states(conn: &mut PgConnection, logout: LogoutId) -> Result<Vec<LegState>, StoreError> {
-    let authentications = oidc::authentications_of_logout(conn, logout).await?;
-    Ok(authentications.iter().map(oidc_state).collect())
+/// How a session at a provider can be ended. Without a browser while that has not failed for good; and
+/// what was accepted that way is never asked for by a browser.
+pub(super) const fn reach(oidc: &OidcLeg, state: LegState) -> Reach {
+    let front = oidc.end_session.is_some() && oidc.accepted_at.is_none();
+    Reach { soap: matches!(state, LegState::Queued), front: front && !matches!(state, LegState::Queued) }
 }

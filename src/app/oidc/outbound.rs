@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response};
+use reqwest::{Client, Method, Response};
 use url::{Url, form_urlencoded};
 
 use crate::outbox::tls;
@@ -24,9 +24,12 @@ pub(crate) enum OutboundFault {
     /// The answer is larger than the limit.
     #[error("its answer is too large")]
     TooLarge,
-    /// A secret or token cannot stand in a header.
-    #[error("what proves us to it cannot stand in a header")]
+    /// A secret or token cannot stand in a header, or an address cannot be made of the settings.
+    #[error("what proves us to it cannot stand in a request")]
     Header,
+    /// The token endpoint gave none.
+    #[error("it gave us no access token")]
+    NoToken,
 }
 
 /// A client for providers: 2 seconds to connect, 5 in all.
@@ -64,6 +67,37 @@ pub(super) async fn post(
         request = request.header(AUTHORIZATION, basic_authorization(user, password)?);
     }
     whole(request.send().await?).await
+}
+
+/// An answer of which only the head matters.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) retry_after: Option<String>,
+    pub(super) reset: Option<String>,
+}
+
+/// A request with an access token and without a body.
+pub(super) async fn call(
+    client: &Client,
+    method: Method,
+    url: Url,
+    token: &str,
+) -> Result<Answer, OutboundFault> {
+    let mut bearer = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| OutboundFault::Header)?;
+    bearer.set_sensitive(true);
+    let mut request = client.request(method.clone(), url).header(AUTHORIZATION, bearer);
+    if method == Method::POST {
+        request = request.header(CONTENT_LENGTH, 0);
+    }
+    let response = request.send().await?;
+    let header = |name: &str| {
+        response.headers().get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned)
+    };
+    Ok(Answer {
+        status: response.status().as_u16(),
+        retry_after: header("retry-after"),
+        reset: header("x-ratelimit-reset"),
+    })
 }
 
 fn basic_authorization(user: &str, password: &str) -> Result<HeaderValue, OutboundFault> {

@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::outbound::{self, OutboundFault};
+use super::revoke::AccessTokens;
 use crate::app::App;
 use crate::auth0::discovery::{self, Discovery, DiscoveryRefusal};
 use crate::auth0::jwt::Jwks;
@@ -32,6 +33,7 @@ pub(super) struct Provider {
     known: RwLock<Option<Arc<Known>>>,
     /// Held while it is asked, by one at a time; when it was last asked.
     asking: Mutex<Option<DateTime<Utc>>>,
+    pub(super) access_tokens: AccessTokens,
 }
 
 /// What a provider said of itself.
@@ -65,6 +67,7 @@ impl Providers {
                 settings: settings.clone(),
                 known: RwLock::default(),
                 asking: Mutex::default(),
+                access_tokens: AccessTokens::default(),
             })
         };
         Self(settings.iter().map(provider).collect())

@@ -8,7 +8,7 @@ use super::arrival::Arrival;
 use super::{FrontReply, Refused};
 use crate::app::legs::{Affair, Move};
 use crate::app::registry::{KnownIdp, Snapshot};
-use crate::app::{App, Fault, notify, oidc};
+use crate::app::{App, Fault, notify};
 use crate::logout::outcome::Answer;
 use crate::logout::step::Event;
 use crate::saml::binding::Received;
@@ -130,8 +130,7 @@ async fn answered(
     let event = Event::Answered { leg, answer: Answer::of(status), browser: true };
     let session = affair.legs.iter().find(|known| known.id == leg).map(|leg| leg.session);
     let step = affair.logout(&app.0.registry.snapshot(), session).step(event, now);
-    let mut legs: Vec<_> = step.logout.legs.iter().map(|leg| leg.state).collect();
-    legs.extend(oidc::states(&mut tx, logout).await?);
+    let legs: Vec<_> = step.logout.legs.iter().map(|leg| leg.state).collect();
     let next = app.save(&mut tx, &affair, step, now).await?;
     if matches!(next, Move::Ignored) {
         return Ok(Answered::Unasked);

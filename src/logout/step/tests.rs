@@ -127,6 +127,36 @@ fn a_browser_that_is_expected_is_waited_for_and_then_asks_as_if_it_had_been_ther
     assert_eq!(again.logout.step(Event::BrowserCame, at(12)).reply, Reply::Show);
 }
 
+#[test]
+fn a_browser_that_came_back_goes_on_and_proves_little() {
+    let step = person(&[FRONT, BOTH]);
+    assert_eq!(step.reply, Reply::Ask(LegId(1)));
+    let back = step.logout.step(Event::Returned { leg: LegId(1) }, at(5));
+    assert_eq!(back.logout.legs[0].state, LegState::Returned);
+    assert_eq!(back.reply, Reply::Ask(LegId(2)), "one after the other");
+    assert_eq!(back.logout.clone().step(Event::Returned { leg: LegId(1) }, at(6)).reply, Reply::Ignored);
+    assert_eq!(
+        back.logout.clone().step(Event::BrowserReturned, at(7)).reply,
+        Reply::Ask(LegId(2)),
+        "not asked again"
+    );
+    let seen = back.logout.step(Event::SeenGone { leg: LegId(1) }, at(8));
+    assert_eq!(seen.logout.legs[0].state, LegState::Confirmed);
+    assert_eq!(seen.logout.step(Event::SeenGone { leg: LegId(1) }, at(9)).reply, Reply::Ignored);
+}
+
+#[test]
+fn what_is_seen_gone_is_over_whatever_was_known_of_it() {
+    for reach in [BOTH, FRONT, SOAP, Reach::NONE] {
+        let start = Logout::start(Browser::Absent, legs(Browser::Absent, &[reach]), at(0));
+        let seen = start.logout.step(Event::SeenGone { leg: LegId(1) }, at(1));
+        assert_eq!(seen.logout.legs[0].state, LegState::Confirmed, "{reach:?}");
+        assert!(seen.logout.finished_at.is_some());
+    }
+    let none = person(&[FRONT]).logout.step(Event::SeenGone { leg: LegId(7) }, at(1));
+    assert_eq!(none.reply, Reply::Ignored);
+}
+
 fn events() -> impl Strategy<Value = Event> {
     let answer = prop_oneof![
         Just(Answer::Confirmed),
@@ -141,6 +171,8 @@ fn events() -> impl Strategy<Value = Event> {
             browser
         }),
         Just(Event::BrowserCame),
+        (0..5_i64).prop_map(|leg| Event::Returned { leg: LegId(leg) }),
+        (0..5_i64).prop_map(|leg| Event::SeenGone { leg: LegId(leg) }),
         Just(Event::BrowserReturned),
         Just(Event::Tick),
         (0..5_i64).prop_map(|leg| Event::AskedForGood { leg: LegId(leg) }),
@@ -169,7 +201,9 @@ proptest! {
             let before = step.logout.clone();
             step = step.logout.step(event, at(now));
             for (old, new) in before.legs.iter().zip(&step.logout.legs) {
-                if matches!(old.state, Confirmed | Failed | NoEndpoint | Partial | PartialFailure) {
+                let settled = matches!(old.state, Confirmed | Failed | NoEndpoint | Partial | PartialFailure);
+                // Only what is seen with one's own eyes is better than an answer.
+                if settled && !(matches!(event, Event::SeenGone { .. }) && new.state == Confirmed) {
                     prop_assert_eq!(old, new);
                 }
                 prop_assert!(!old.resumed || new.resumed);

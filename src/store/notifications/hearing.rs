@@ -37,18 +37,39 @@ pub async fn unheard(
 }
 
 /// Decides the status of a logout that is open, once: PartialLogout if an application that counts has
-/// not acknowledged. Gives the status that is recorded, of this decision or an earlier one.
+/// not acknowledged, or an OpenID provider's part is not over; that is audited (row e). Gives the status
+/// that is recorded, of this decision or an earlier one.
 ///
 /// # Errors
 /// [`StoreError::Database`].
-pub async fn decide(conn: &mut PgConnection, logout: LogoutId) -> Result<Option<String>, StoreError> {
+pub async fn decide(
+    conn: &mut PgConnection,
+    logout: LogoutId,
+    now: DateTime<Utc>,
+) -> Result<Option<String>, StoreError> {
     sqlx::query!(
-        "update logout set status = case when exists (
+        "with decided as (
+         update logout set status = case when exists (
                 select from notification n
                  where n.logout_id = logout.id and n.counts and n.state in ('pending', 'dead'))
+               -- An OpenID provider's part counts until it was seen to be over, or, where an
+               -- administrator has said so, accepted to end.
+               or exists (
+                select from logout_leg leg
+                 where leg.logout_id = logout.id and leg.oidc_issuer is not null and leg.state <> 'confirmed'
+                   and (leg.accepted_at is null or not exists (
+                        select from identity_provider i
+                         where i.id = logout.idp_id and i.policy ->> 'auth0_pending' = 'success')))
              then 'PartialLogout' else 'Success' end
-          where id = $1 and status is null and message_id is not null",
-        logout.0
+          where id = $1 and status is null and message_id is not null
+          returning idp_id, message_id, status, sessions_ended)
+         insert into audit (at, endpoint, issuer, message_id, verdict, rule, sessions, detail)
+         select $2, 'answer', i.entity_id, decided.message_id, 'ours', 'row e', decided.sessions_ended,
+                'what counts is not known to be over'
+           from decided join identity_provider i on i.id = decided.idp_id
+          where decided.status = 'PartialLogout'",
+        logout.0,
+        now
     )
     .execute(&mut *conn)
     .await?;

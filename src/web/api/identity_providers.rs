@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::app::api::identity_providers::{
-    self, Configuration, IdentityProviderView, ImportedView, MetadataDocument,
+    self, Configuration, IdentityProviderView, ImportedView, MetadataDocument, SwitchValue,
 };
 use crate::app::tokens::Caller;
 use crate::web::api::answer;
@@ -45,7 +45,7 @@ pub struct ChangeIdentityProvider {
     /// Whether it may sign people in. Its LogoutRequests are obeyed either way.
     enabled: Option<bool>,
     /// Switches by name.
-    switches: Option<BTreeMap<String, bool>>,
+    switches: Option<BTreeMap<String, SwitchValue>>,
 }
 
 /// Lists identity providers

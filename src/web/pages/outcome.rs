@@ -61,6 +61,10 @@ const fn told(state: LayerState) -> (Tone, &'static str) {
             (Tone::Warn, "It offers no way to be signed out from here. You may still be signed in there.")
         }
         LayerState::NotAsked => (Tone::Plain, "Left as it is, as you chose."),
+        LayerState::Returned => (
+            Tone::Wait,
+            "Your browser was there to sign you out and came back. It has not confirmed that otherwise.",
+        ),
         LayerState::Heard => (Tone::Good, "It was told, and has confirmed that."),
         LayerState::NotYetHeard => {
             (Tone::Wait, "It is being told that your session is over. It has not confirmed that yet.")
@@ -97,7 +101,7 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
-    const STATES: [LayerState; 16] = [
+    const STATES: [LayerState; 17] = [
         LayerState::Ended,
         LayerState::Confirmed,
         LayerState::Partial,
@@ -109,6 +113,7 @@ mod tests {
         LayerState::WaitingForBrowser,
         LayerState::NoEndpoint,
         LayerState::NotAsked,
+        LayerState::Returned,
         LayerState::Heard,
         LayerState::NotYetHeard,
         LayerState::NeverHeard,

@@ -31,6 +31,10 @@ async fn metadata_is_imported_shown_switched_and_effective_at_once() {
     let changed = admin.patch(&one, json!({ "switches": { "allow_unsolicited": true } })).await;
     assert_eq!((changed.status, &changed.json()["switches"]["allow_unsolicited"]), (200, &json!(true)));
     assert_eq!(arrive().await, 303);
+    let changed = admin.patch(&one, json!({ "switches": { "auth0_pending": "success" } })).await;
+    assert_eq!((changed.status, &changed.json()["switches"]["auth0_pending"]), (200, &json!("success")));
+    let refused = admin.patch(&one, json!({ "switches": { "auth0_pending": true } })).await;
+    assert_eq!(problem(&refused).0, 422);
     assert_eq!(admin.patch(&one, json!({ "enabled": false })).await.json()["enabled"], false);
     assert_eq!(arrive().await, 400);
     let operator = app.api("operator").await;
@@ -40,7 +44,7 @@ async fn metadata_is_imported_shown_switched_and_effective_at_once() {
     assert_eq!(operator.get(&by_entity_id).await.json()["slug"], "idp-a");
     let audited =
         "select count(*) from audit where rule = 'API-WRITE' and detail like '%identity provider idp-a%'";
-    assert_eq!(app.count(audited).await, 3);
+    assert_eq!(app.count(audited).await, 4);
     app.done().await;
 }
 

@@ -341,7 +341,7 @@ async fn oidc_11_an_echo_of_a_logout_starts_nothing_new() {
         "Responder/PartialLogout",
         "row e: the provider's part is not known to be over"
     );
-    assert!(app.audit().await.contains(&("accepted".to_owned(), "row e".to_owned())));
+    assert!(app.audit().await.contains(&("ours".to_owned(), "row e".to_owned())));
     assert!(!alice.is_signed_in().await);
     // The provider repeats, several times over, what it was told.
     for _ in 0..3 {

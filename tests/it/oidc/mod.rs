@@ -3,3 +3,4 @@
 mod backchannel;
 mod race;
 mod sign_in;
+mod sign_out;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use base64::Engine as _;
@@ -22,6 +22,9 @@ use super::dsig::{self, ECDSA_SHA256, Key, RSA_SHA256};
 use super::http::{HttpReply, send};
 
 pub const CALLBACK: &str = "/auth0/callback";
+pub const LOGGED_OUT: &str = "/auth0/logged-out";
+const MANAGEMENT_SECRET: &str = "management & secret";
+const AUDIENCE: &str = "https://canonical.example/api/v2/";
 pub const BACKCHANNEL: &str = "/auth0/backchannel-logout";
 pub const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
@@ -49,6 +52,26 @@ struct State {
     description: Mutex<Value>,
     /// What the token endpoint says instead.
     token_answer: Mutex<Option<(u16, String)>>,
+    /// Whether it is a tenant of Auth0 with a Management API.
+    auth0: bool,
+    /// What the next asks for the end of a session are answered with; then they are accepted.
+    revocations: Mutex<Vec<Revocation>>,
+    /// How often a session that was accepted to end is still found.
+    lag: AtomicU64,
+    /// The access tokens that are taken.
+    access: Mutex<Vec<String>>,
+    ending: Mutex<Vec<String>>,
+}
+
+/// How an ask for the end of a session is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revocation {
+    /// Any status, with these seconds in `Retry-After`.
+    Status(u16, Option<u32>),
+    /// The connection is closed without an answer, but the ask has arrived.
+    Lost,
+    /// No answer for a minute.
+    Hangs,
 }
 
 /// What a code stands for.
@@ -71,6 +94,15 @@ pub fn at(sub: &str, sid: &str) -> At {
 
 impl Op {
     pub async fn start(name: &str, key: &'static Key) -> Self {
+        Self::start_as(name, key, false).await
+    }
+
+    /// A tenant of Auth0 that can be asked to end sessions.
+    pub async fn start_auth0(name: &str, key: &'static Key) -> Self {
+        Self::start_as(name, key, true).await
+    }
+
+    async fn start_as(name: &str, key: &'static Key, auth0: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         // As Auth0 has it: with a slash at the end.
         let issuer = format!("http://{}/", listener.local_addr().unwrap());
@@ -87,6 +119,11 @@ impl Op {
             down: AtomicBool::new(false),
             description: Mutex::new(json!({})),
             token_answer: Mutex::default(),
+            auth0,
+            revocations: Mutex::default(),
+            lag: AtomicU64::new(0),
+            access: Mutex::default(),
+            ending: Mutex::default(),
         });
         let serving = Arc::clone(&state);
         tokio::spawn(async move {
@@ -119,6 +156,50 @@ impl Op {
 
     pub fn answer_tokens(&self, answer: Option<(u16, &str)>) {
         *self.state.token_answer.lock().unwrap() = answer.map(|(status, text)| (status, text.to_owned()));
+    }
+
+    /// Answers the next ask for the end of a session otherwise.
+    pub fn answer_revocation(&self, revocation: Revocation) {
+        self.state.revocations.lock().unwrap().push(revocation);
+    }
+
+    /// From now on a session that was accepted to end is still found that often.
+    pub fn set_lag(&self, reads: u64) {
+        self.state.lag.store(reads, Ordering::SeqCst);
+    }
+
+    /// The access tokens that were given out are not taken any more.
+    pub fn forget_access(&self) {
+        self.state.access.lock().unwrap().clear();
+    }
+
+    /// How often it was asked to end a session.
+    pub fn revocations(&self) -> usize {
+        self.asked().iter().filter(|path| path.ends_with("/revoke")).count()
+    }
+
+    /// How often a session was read.
+    pub fn reads(&self) -> usize {
+        self.asked()
+            .iter()
+            .filter(|path| path.starts_with("/api/v2/sessions/") && !path.ends_with("/revoke"))
+            .count()
+    }
+
+    /// What a person who signs out at this address of the provider is sent back to.
+    pub fn ends_session(&self, location: &str) -> String {
+        let url = Url::parse(location).unwrap();
+        let query: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
+        assert!(location.starts_with(&self.issuer), "{location}");
+        assert!(!query.contains_key("federated"), "two logouts would race at the identity provider");
+        assert_eq!(query["client_id"], self.client_id);
+        if url.path() == "/v2/logout" {
+            assert!(query["returnTo"].ends_with(LOGGED_OUT), "one fixed address: {location}");
+            return LOGGED_OUT.to_owned();
+        }
+        assert!(query["post_logout_redirect_uri"].ends_with(LOGGED_OUT), "one fixed address: {location}");
+        assert!(query.contains_key("logout_hint") != query.contains_key("id_token_hint"));
+        format!("{LOGGED_OUT}?{}", form_body(&[("state", &query["state"])]))
     }
 
     /// The paths that were asked for so far.
@@ -244,8 +325,16 @@ pub fn configuration(ops: &[&Op]) -> PathBuf {
         let alg = state.algorithm();
         text += &format!(
             "[[oidc]]\nname = \"{name}\"\nissuer = \"{issuer}\"\nclient_id = \"{client_id}\"\n\
-             client_secret_file = \"{name}\"\nid_token_alg = \"{alg}\"\n\n"
+             client_secret_file = \"{name}\"\nid_token_alg = \"{alg}\"\n"
         );
+        if state.auth0 {
+            std::fs::write(directory.join(format!("{name}-m2m")), MANAGEMENT_SECRET).unwrap();
+            text += &format!(
+                "kind = \"auth0\"\nmanagement_url = \"{issuer}api/v2\"\nmanagement_audience = \"{AUDIENCE}\"\n\
+                 management_client_id = \"m2m\"\nmanagement_client_secret_file = \"{name}-m2m\"\n"
+            );
+        }
+        text += "\n";
     }
     let path = directory.join("signoff.toml");
     std::fs::write(&path, text).unwrap();
@@ -288,14 +377,81 @@ impl State {
             ("GET", "/.well-known/openid-configuration") => (200, self.describes_itself().to_string()),
             ("GET", "/jwks") => (200, json!({"keys": self.published()}).to_string()),
             ("POST", "/token") => self.token(&head, &body),
+            ("POST", "/oauth/token") if self.auth0 => self.access_token(&body),
+            (_, path) if path.starts_with("/api/v2/") && self.auth0 => {
+                match self.manage(method, &head, path).await {
+                    Some(answer) => answer,
+                    None => return,
+                }
+            }
             _ => (404, String::new()),
         };
+        let more = if status == 429 { format!("Retry-After: {text}\r\n") } else { String::new() };
         let answer = format!(
-            "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}",
+            "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n{more}Content-Length: {}\r\nConnection: close\r\n\r\n{text}",
             text.len()
         );
         let _ = stream.write_all(answer.as_bytes()).await;
         let _ = stream.shutdown().await;
+    }
+
+    fn access_token(&self, body: &str) -> (u16, String) {
+        let fields: BTreeMap<String, String> =
+            url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+        let right = [
+            ("grant_type", "client_credentials"),
+            ("client_id", "m2m"),
+            ("client_secret", MANAGEMENT_SECRET),
+            ("audience", AUDIENCE),
+        ];
+        if right.iter().any(|(name, value)| fields.get(*name).map(String::as_str) != Some(value)) {
+            return (401, json!({"error": "access_denied"}).to_string());
+        }
+        let token = format!("access-{}", self.count());
+        self.access.lock().unwrap().push(token.clone());
+        (200, json!({"access_token": token, "expires_in": 86_400, "token_type": "Bearer"}).to_string())
+    }
+
+    /// The Management API, as far as sessions go. None: no answer.
+    async fn manage(&self, method: &str, head: &str, path: &str) -> Option<(u16, String)> {
+        let taken = {
+            let access = self.access.lock().unwrap();
+            access
+                .iter()
+                .any(|token| head.to_ascii_lowercase().contains(&format!("authorization: bearer {token}")))
+        };
+        if !taken {
+            return Some((401, String::new()));
+        }
+        let rest = path.strip_prefix("/api/v2/sessions/")?;
+        if method == "POST" {
+            let sid = rest.strip_suffix("/revoke")?.to_owned();
+            let next = {
+                let mut queue = self.revocations.lock().unwrap();
+                if queue.is_empty() { Revocation::Status(202, None) } else { queue.remove(0) }
+            };
+            return match next {
+                Revocation::Status(202, _) => {
+                    self.ending.lock().unwrap().push(sid);
+                    Some((202, String::new()))
+                }
+                Revocation::Status(status, wait) => {
+                    Some((status, wait.map(|wait| wait.to_string()).unwrap_or_default()))
+                }
+                Revocation::Lost => {
+                    self.ending.lock().unwrap().push(sid);
+                    None
+                }
+                Revocation::Hangs => {
+                    tokio::time::sleep(std::time::Duration::from_mins(1)).await;
+                    None
+                }
+            };
+        }
+        let ending = self.ending.lock().unwrap().iter().any(|sid| sid == rest);
+        let still =
+            self.lag.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |lag| lag.checked_sub(1)).is_ok();
+        Some(if ending && !still { (404, String::new()) } else { (200, json!({"id": rest}).to_string()) })
     }
 
     fn describes_itself(&self) -> Value {

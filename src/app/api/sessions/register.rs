@@ -9,7 +9,7 @@ use crate::app::tokens::{Caller, Role};
 use crate::saml::names::NameId;
 use crate::store::oidc::{self, Subject};
 use crate::store::participations::{self, NewParticipation, Parent};
-use crate::store::{ApplicationId, application_sessions, audit, sessions};
+use crate::store::{ApplicationId, application_sessions, audit, legs, sessions};
 
 /// The most sessions of its own that an application has under one session.
 const MOST: i64 = 100;
@@ -118,7 +118,8 @@ async fn lock<'w>(
             let now = app.now();
             oidc::lock(conn, issuer, Subject::Sid(sid), now).await?;
             // Its end may have been said before this: then it comes too late (OIDC-10).
-            if oidc::is_sid_barred(conn, issuer, sid, now).await? {
+            let barred = oidc::is_sid_barred(conn, issuer, sid, now).await?;
+            if barred || legs::is_leaving(conn, issuer, Some(sid), None, now, now).await? {
                 return Err(over().into());
             }
             let there = application_sessions::count_under_sid(conn, issuer, sid, application).await?;

@@ -2,16 +2,17 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
+use url::Url;
 
 use super::OidcSignedIn;
 use crate::app::oidc::CALLBACK_PATH;
 use crate::app::{App, Fault, ReturnTarget, SessionToken};
 use crate::auth0::id_token::IdToken;
 use crate::config::OidcProvider;
-use crate::store::audit;
 use crate::store::oidc::{self, NewOidcAuthentication, Subject};
 use crate::store::oidc_sign_ins::SignIn;
 use crate::store::sessions::{self, Session};
+use crate::store::{audit, legs};
 
 /// A good ID token on its way to a session.
 pub(super) struct Story<'a> {
@@ -21,6 +22,8 @@ pub(super) struct Story<'a> {
     /// The ID token as it came.
     pub(super) token: &'a str,
     pub(super) sign_in: &'a SignIn,
+    /// Where people sign out there.
+    pub(super) end_session: Option<Url>,
     pub(super) now: DateTime<Utc>,
 }
 
@@ -46,7 +49,11 @@ impl Story<'_> {
             None => false,
         };
         let issued_at = id_token.issued_at;
-        if sid_barred || oidc::is_sub_barred(&mut tx, issuer, &id_token.subject, issued_at, now).await? {
+        let (sid, sub) = (id_token.sid.as_deref(), id_token.subject.as_str());
+        if sid_barred
+            || legs::is_leaving(&mut tx, issuer, sid, Some(sub), id_token.auth_time, now).await?
+            || oidc::is_sub_barred(&mut tx, issuer, &id_token.subject, issued_at, now).await?
+        {
             return Ok(None);
         }
         let token = self.sign_in(&mut tx, recorded).await?;
@@ -82,6 +89,8 @@ impl Story<'_> {
             sid: self.id_token.sid.as_deref(),
             id_token: self.token,
             auth_time: self.id_token.auth_time,
+            has_back: self.provider.management.is_some() && self.id_token.sid.is_some(),
+            end_session_endpoint: self.end_session.as_ref().map(Url::as_str),
         };
         oidc::authenticate(conn, session, &new, now).await?;
         let saml = sessions::authentications(conn, session).await?;

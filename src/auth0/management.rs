@@ -1,0 +1,200 @@
+//! Auth0's Management API, as far as sessions go: what is asked, and what the answers mean.
+//!
+//! A session is ended by one POST, which Auth0 accepts (202) and carries out later. That it is over is
+//! only known when it is no longer there to be read (404).
+
+use chrono::{DateTime, TimeDelta, Utc};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+use url::Url;
+
+/// What stays as it is in a path segment.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// The longest that we wait because we were told to.
+const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(15);
+/// How often, at most, one session is worked on: with the pauses between, for about a day.
+const MOST_TRIES: i32 = 300;
+
+/// What an answer to the ask for an end means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// It was accepted: never to be asked again, but not yet done.
+    Accepted,
+    /// The session is not there.
+    Gone,
+    /// Not now; the same ask again later, and how much later if that was said.
+    Later(Option<TimeDelta>),
+    /// Our access token is not taken.
+    Unauthorized,
+    /// It will not be done, however often we ask.
+    Refused(u16),
+}
+
+/// What an answer to reading a session means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadBack {
+    /// It is not there any more: seen gone.
+    Gone,
+    /// It is still there, or that cannot be told now.
+    NotYet(Option<TimeDelta>),
+    /// Our access token is not taken.
+    Unauthorized,
+}
+
+/// Where a session is read.
+#[must_use]
+pub fn session(api: &str, sid: &str) -> Option<Url> {
+    Url::parse(&format!("{}/sessions/{}", root(api), utf8_percent_encode(sid, SEGMENT))).ok()
+}
+
+/// Where a session is ended, with its refresh tokens.
+#[must_use]
+pub fn revocation(api: &str, sid: &str) -> Option<Url> {
+    Url::parse(&format!("{}/sessions/{}/revoke", root(api), utf8_percent_encode(sid, SEGMENT))).ok()
+}
+
+/// Where access tokens for it come from: at the tenant's own host.
+#[must_use]
+pub fn token_endpoint(api: &str) -> Option<Url> {
+    Url::parse(api).ok()?.join("/oauth/token").ok()
+}
+
+/// The access token in the answer of the token endpoint, and for how long it is good.
+#[must_use]
+pub fn access_token(answer: &[u8]) -> Option<(String, TimeDelta)> {
+    let answer: Value = serde_json::from_slice(answer).ok()?;
+    let token = answer.get("access_token")?.as_str()?;
+    let visible =
+        !token.is_empty() && token.len() <= 16 * 1024 && token.bytes().all(|c| c.is_ascii_graphic());
+    let seconds = answer.get("expires_in").and_then(Value::as_i64).unwrap_or(300).clamp(0, 30 * 86_400);
+    visible.then(|| (token.to_owned(), TimeDelta::seconds(seconds)))
+}
+
+/// What the status of an answer to the ask for an end means. `wait` is what the answer says of when to
+/// come again.
+#[must_use]
+pub const fn asked(status: u16, wait: Option<TimeDelta>) -> Asked {
+    match status {
+        200..=299 => Asked::Accepted,
+        404 | 410 => Asked::Gone,
+        401 => Asked::Unauthorized,
+        408 | 425 | 429 | 500..=599 => Asked::Later(wait),
+        _ => Asked::Refused(status),
+    }
+}
+
+/// What the status of an answer to reading a session means.
+#[must_use]
+pub const fn read_back(status: u16, wait: Option<TimeDelta>) -> ReadBack {
+    match status {
+        404 | 410 => ReadBack::Gone,
+        401 => ReadBack::Unauthorized,
+        _ => ReadBack::NotYet(wait),
+    }
+}
+
+/// When an answer wants us to come again: `Retry-After` in seconds or as a date (RFC 9110 10.2.3), or
+/// Auth0's own `x-ratelimit-reset`, an instant in seconds.
+#[must_use]
+pub fn wait(retry_after: Option<&str>, reset: Option<&str>, now: DateTime<Utc>) -> Option<TimeDelta> {
+    let after = |text: &str| {
+        let seconds = text.parse::<u32>().ok().map(|seconds| TimeDelta::seconds(i64::from(seconds)));
+        seconds.or_else(|| Some(DateTime::parse_from_rfc2822(text).ok()?.to_utc() - now))
+    };
+    let until = |text: &str| Some(DateTime::from_timestamp(text.parse().ok()?, 0)? - now);
+    let wait = retry_after.map(str::trim).and_then(after).or_else(|| reset.map(str::trim).and_then(until))?;
+    Some(wait.clamp(TimeDelta::seconds(1), LONGEST_WAIT))
+}
+
+/// How long after that many tries the next one comes; none when there have been enough.
+#[must_use]
+pub fn pause(tries: i32) -> Option<TimeDelta> {
+    let doublings = u32::try_from(tries.clamp(1, 9)).unwrap_or(9);
+    (tries < MOST_TRIES).then(|| TimeDelta::seconds(2_i64.pow(doublings).min(300)))
+}
+
+fn root(api: &str) -> String {
+    let api = api.trim_end_matches('/');
+    let bare = Url::parse(api).is_ok_and(|url| url.path() == "/");
+    if bare { format!("{api}/api/v2") } else { api.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+    }
+
+    #[test]
+    fn a_session_has_one_address_whatever_its_name_holds() {
+        for api in [
+            "https://t.auth0.com/api/v2",
+            "https://t.auth0.com/api/v2/",
+            "https://t.auth0.com",
+            "https://t.auth0.com/",
+        ] {
+            assert_eq!(
+                session(api, "s-1_.~").unwrap().as_str(),
+                "https://t.auth0.com/api/v2/sessions/s-1_.~"
+            );
+            let odd = revocation(api, "../users?x#y").unwrap();
+            assert_eq!(odd.as_str(), "https://t.auth0.com/api/v2/sessions/..%2Fusers%3Fx%23y/revoke");
+            assert_eq!(token_endpoint(api).unwrap().as_str(), "https://t.auth0.com/oauth/token");
+        }
+    }
+
+    #[test]
+    fn accepted_is_not_done_and_only_absence_is() {
+        assert_eq!(asked(202, None), Asked::Accepted);
+        assert_eq!(asked(204, None), Asked::Accepted);
+        assert_eq!(asked(404, None), Asked::Gone);
+        assert_eq!(asked(401, None), Asked::Unauthorized);
+        let soon = Some(TimeDelta::seconds(7));
+        for status in [429, 500, 503, 408] {
+            assert_eq!(asked(status, soon), Asked::Later(soon), "{status}");
+        }
+        for status in [400, 403, 302] {
+            assert_eq!(asked(status, None), Asked::Refused(status));
+        }
+        for status in [200, 202, 301, 403, 429, 500] {
+            assert_eq!(read_back(status, None), ReadBack::NotYet(None), "{status}");
+        }
+        assert_eq!(read_back(404, None), ReadBack::Gone);
+        assert_eq!(read_back(401, None), ReadBack::Unauthorized);
+    }
+
+    #[test]
+    fn we_come_again_when_we_are_told_to_within_reason() {
+        let seconds = |text: &str| wait(Some(text), None, now()).map(|wait| wait.num_seconds());
+        assert_eq!(seconds("7"), Some(7));
+        assert_eq!(seconds("0"), Some(1));
+        assert_eq!(seconds("999999"), Some(900));
+        assert_eq!(seconds("Fri, 15 Jan 2027 08:00:30 GMT"), Some(30));
+        for odd in ["-1", "soon", ""] {
+            assert_eq!(seconds(odd), None, "{odd}");
+        }
+        assert_eq!(wait(None, Some("1800000012"), now()), Some(TimeDelta::seconds(12)));
+        assert_eq!(wait(None, Some("1700000000"), now()), Some(TimeDelta::seconds(1)));
+        assert_eq!(wait(None, None, now()), None);
+    }
+
+    #[test]
+    fn tries_grow_apart_and_end_after_about_a_day() {
+        assert_eq!((pause(1), pause(2)), (Some(TimeDelta::seconds(2)), Some(TimeDelta::seconds(4))));
+        let all: i64 = (1..MOST_TRIES).filter_map(pause).map(|pause| pause.num_seconds()).sum();
+        assert!((20 * 3600..28 * 3600).contains(&all), "{all}");
+        assert_eq!(pause(MOST_TRIES), None);
+    }
+
+    #[test]
+    fn an_access_token_is_read_with_its_time() {
+        let read = access_token(br#"{"access_token":"t","expires_in":86400,"token_type":"Bearer"}"#);
+        assert_eq!(read, Some(("t".to_owned(), TimeDelta::days(1))));
+        for odd in ["{}", "<html>", r#"{"access_token":""}"#, r#"{"access_token":"a\nb"}"#] {
+            assert_eq!(access_token(odd.as_bytes()), None, "{odd}");
+        }
+    }
+}
