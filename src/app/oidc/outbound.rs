@@ -12,6 +12,7 @@ use url::{Url, form_urlencoded};
 
 use crate::outbox::guard::{Forbidden, Guard};
 use crate::outbox::resolver::{NotResolved, Resolver};
+use crate::outbox::tls;
 
 /// The largest answer that is read.
 const LARGEST: usize = 256 * 1024;
@@ -58,7 +59,7 @@ impl Asker {
         let guard = Arc::new(guard);
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let client = Client::builder()
+        let client = tls::shared(Client::builder())
             .default_headers(headers)
             .dns_resolver(Arc::new(Resolver::new(Arc::clone(&guard))))
             .redirect(Policy::none())
