@@ -35,6 +35,18 @@ pub struct NewParticipation<'a> {
     pub name_id: Option<&'a NameId>,
     /// Context.
     pub session_indexes: &'a [String],
+    /// Context.
+    pub subject: Option<&'a str>,
+    /// Context.
+    pub connection: Option<&'a str>,
+}
+
+/// An identity provider for which not we but an OpenID provider is the service provider, as an
+/// application has told us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Behind {
+    /// The OpenID provider's name for it, if that was said.
+    pub connection: Option<String>,
 }
 
 /// Registers an application's own session. The caller holds the lock on the session that it hangs
@@ -53,8 +65,8 @@ pub async fn register(
     };
     sqlx::query!(
         "insert into participation (public_id, application_id, session_id, oidc_issuer, oidc_sid, source, reference,
-                                    name_id, name_format, session_indexes, created_at)
-         values ($1, $2, $3, $4, $5, 'api', $6, $7, $8, $9, $10)",
+                                    name_id, name_format, session_indexes, oidc_subject, connection, created_at)
+         values ($1, $2, $3, $4, $5, 'api', $6, $7, $8, $9, $10, $11, $12)",
         new.public_id,
         new.application.0,
         session,
@@ -64,11 +76,34 @@ pub async fn register(
         new.name_id.map(|name| name.value.as_str()),
         new.name_id.and_then(|name| name.format.as_deref()),
         new.session_indexes,
+        new.subject,
+        new.connection,
         now
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Whether a session at an OpenID provider rests on an identity provider for which that provider is
+/// the service provider: some application has registered what only such a session has.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn behind(conn: &mut PgConnection, issuer: &str, sid: &str) -> Result<Option<Behind>, StoreError> {
+    // Whether the application's own session lives on does not matter.
+    let found = sqlx::query_as!(
+        Behind,
+        "select connection from participation
+          where oidc_issuer = $1 and oidc_sid = $2
+            and (connection is not null or name_id is not null or session_indexes <> '{}')
+          order by connection is null, id desc limit 1",
+        issuer,
+        sid
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(found)
 }
 
 /// Whether an application takes part in a session.

@@ -7,10 +7,10 @@ use signoff::demo::browser::Page;
 use crate::demonstration::Demonstration;
 
 /// Alice at an application that takes part.
-struct Scene(Demonstration);
+pub struct Scene(pub Demonstration);
 
 impl Scene {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let demo = Demonstration::start();
         assert!(demo.openid.starts_with("http://"), "the OpenID provider is {}", demo.openid);
         Self(demo)
@@ -26,7 +26,7 @@ impl Scene {
     }
 
     /// Through the provider's sign-in form.
-    async fn sign_in_there(&self) {
+    pub async fn sign_in_there(&self) {
         let form = self.0.open(&self.login()).await;
         assert!(form.url.as_str().starts_with(&self.0.openid), "{} {}", form.url, form.body);
         let page = self.0.browser().submit(&form, "person", Some("alice")).await.unwrap();
@@ -56,6 +56,13 @@ impl Scene {
         let asked = self.0.browser().submit(&question, "scope", Some("everywhere")).await.unwrap();
         assert!(asked.url.as_str().starts_with(&self.0.openid), "{} {}", asked.url, asked.body);
         asked
+    }
+
+    /// Signs out at the provider.
+    pub async fn leave(&self) {
+        let question = self.0.open(&format!("{}/session/end", self.0.openid)).await;
+        let page = self.0.browser().submit(&question, "logout", Some("yes")).await.unwrap();
+        assert!(page.body.contains("You are signed out here"), "{}", page.body);
     }
 
     /// Every logout that Signoff knows of.
@@ -132,8 +139,7 @@ async fn obc_the_person_signs_out_at_the_provider_and_all_is_over_here() {
     scene.0.opens_until(&two, "Signed in as demo|alice").await;
     let question = scene.0.open(&format!("{}/session/end", scene.0.openid)).await;
     assert!(scene.session().await.is_some(), "a question ends nothing");
-    let page = scene.0.browser().submit(&question, "logout", Some("yes")).await.unwrap();
-    assert!(page.body.contains("You are signed out here"), "{}", page.body);
+    scene.0.browser().submit(&question, "logout", Some("yes")).await.unwrap();
     assert_eq!(scene.session().await, None);
     scene.0.opens_until(&one, "Told by logout token so far: 1 ended").await;
     scene.0.opens_until(&two, "Told by webhook so far: 1 ended").await;
