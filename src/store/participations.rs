@@ -41,14 +41,6 @@ pub struct NewParticipation<'a> {
     pub connection: Option<&'a str>,
 }
 
-/// An identity provider for which not we but an OpenID provider is the service provider, as an
-/// application has told us.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Behind {
-    /// The OpenID provider's name for it, if that was said.
-    pub connection: Option<String>,
-}
-
 /// Registers an application's own session. The caller holds the lock on the session that it hangs
 /// under and has seen it alive; else its end could go by unnoticed.
 ///
@@ -85,23 +77,25 @@ pub async fn register(
     Ok(())
 }
 
-/// Whether a session at an OpenID provider rests on an identity provider for which that provider is
-/// the service provider: some application has registered what only such a session has.
+/// Whether behind a session at an OpenID provider there is an identity provider for which that provider
+/// is the service provider: some application has registered what only such a session has.
 ///
 /// # Errors
 /// [`StoreError::Database`].
-pub async fn behind(conn: &mut PgConnection, issuer: &str, sid: &str) -> Result<Option<Behind>, StoreError> {
-    // Whether the application's own session lives on does not matter.
-    let found = sqlx::query_as!(
-        Behind,
-        "select connection from participation
-          where oidc_issuer = $1 and oidc_sid = $2
-            and (connection is not null or name_id is not null or session_indexes <> '{}')
-          order by connection is null, id desc limit 1",
+pub async fn is_behind_provider(
+    conn: &mut PgConnection,
+    issuer: &str,
+    sid: &str,
+) -> Result<bool, StoreError> {
+    let found = sqlx::query_scalar!(
+        r#"select exists (select from participation
+                           where oidc_issuer = $1 and oidc_sid = $2
+                             and (connection is not null or name_id is not null or session_indexes <> '{}'))
+           as "found!""#,
         issuer,
         sid
     )
-    .fetch_optional(conn)
+    .fetch_one(conn)
     .await?;
     Ok(found)
 }

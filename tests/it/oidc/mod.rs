@@ -4,4 +4,5 @@ mod backchannel;
 mod race;
 mod sign_in;
 mod sign_out;
+mod sp_of_record;
 mod there;
