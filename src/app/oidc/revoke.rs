@@ -16,7 +16,7 @@ use crate::app::{App, Fault, worker};
 use crate::auth0::management::{self, Asked, Meant, ReadBack};
 use crate::config::ManagementApi;
 use crate::logout::outcome;
-use crate::logout::step::Event;
+use crate::logout::step::{Event, LegState};
 use crate::store::legs::{LegRow, OidcLeg};
 use crate::store::oidc::{self, Subject};
 use crate::store::outbox::Leased;
@@ -136,9 +136,11 @@ struct Api<'a> {
 }
 
 impl Api<'_> {
-    /// Asks, unless that was accepted before, and reads back.
+    /// Asks, unless that was accepted before or a browser has done so, and reads back.
     async fn round(&self, leg: &LegRow, oidc: &OidcLeg, patient: bool) -> Result<Round, Fault> {
-        if oidc.accepted_at.is_none() {
+        // A browser that is back has signed out there: what is left is to look whether that is so.
+        let only_look = leg.state == LegState::Returned;
+        if oidc.accepted_at.is_none() && !only_look {
             match self.ask().await {
                 Ok(Asked::Accepted) => {
                     let mut conn = self.app.connection().await?;

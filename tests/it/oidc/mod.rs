@@ -5,4 +5,5 @@ mod outbound;
 mod race;
 mod sign_in;
 mod sign_out;
+mod sp_of_record;
 mod there;

@@ -188,10 +188,22 @@ impl Op {
 
     /// What a person who signs out at this address of the provider is sent back to.
     pub fn ends_session(&self, location: &str) -> String {
+        assert!(!location.contains("federated"), "two logouts would race at the identity provider");
+        self.sends_back(location)
+    }
+
+    /// The same where Auth0 is the service provider, and is to sign the person out where it had sent
+    /// them; the session is gone then.
+    pub fn ends_session_there_too(&self, location: &str, sid: &str) -> String {
+        assert!(location.ends_with("&federated"), "once, and without a value: {location}");
+        self.state.ending.lock().unwrap().push(sid.to_owned());
+        self.sends_back(location)
+    }
+
+    fn sends_back(&self, location: &str) -> String {
         let url = Url::parse(location).unwrap();
         let query: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
         assert!(location.starts_with(&self.issuer), "{location}");
-        assert!(!query.contains_key("federated"), "two logouts would race at the identity provider");
         assert_eq!(query["client_id"], self.client_id);
         if url.path() == "/v2/logout" {
             assert!(query["returnTo"].ends_with(LOGGED_OUT), "one fixed address: {location}");
