@@ -227,3 +227,50 @@ async fn where_nothing_of_the_kind_is_registered_the_browser_stays_away() {
     assert_eq!(scene.legs().await, ("asked".to_owned(), behind("no_endpoint")));
     scene.app.done().await;
 }
+
+#[tokio::test]
+async fn an_application_that_signed_somebody_in_at_auth0_by_itself_has_the_same_done() {
+    let op = Op::start_auth0("auth0", &RSA_A).await;
+    op.describe("end_session_endpoint", json!(format!("{}oidc/logout", op.issuer)));
+    let app = oidc::start(&[&op]).await;
+    let (shop, operator) = (app.api_of("shop").await, app.api("operator").await);
+    let own = async |sid: &str| {
+        let body = json!({ "issuer": op.issuer, "sid": sid, "connection": "acme-saml" });
+        let made = shop.post("/api/v1/sessions", body).await;
+        assert_eq!(made.status, 201, "{}", made.body);
+        made.json()["id"].as_str().unwrap().to_owned()
+    };
+    let leg = async |started: &Value| {
+        let id = &started["logouts"][0]["id"];
+        let logout = operator.get(&format!("/api/v1/logouts/{id}")).await.json();
+        let leg = logout["identity_providers"][0].clone();
+        (leg["state"].as_str().unwrap().to_owned(), leg["behind"].clone())
+    };
+    // Nobody is signed in here; the browser is known by the one-time address alone.
+    let started = json!({ "session": own("s-1").await, "browser": true });
+    let started = shop.post("/api/v1/logouts", started).await.json();
+    assert_eq!(leg(&started).await, ("waiting_browser".to_owned(), behind("waiting_browser")));
+    let visitor = app.browser();
+    let reply = visitor.get(path_of(started["continue_url"].as_str().unwrap())).await;
+    let back = op.ends_session_there_too(reply.location(), "s-1");
+    let page = visitor.get_from_elsewhere(&back).await;
+    let page = visitor.follow(page).await;
+    assert!(page.body.contains(PASSED_ON), "{}", page.body);
+    app.work().await;
+    assert_eq!((op.revocations(), op.reads()), (0, 1));
+    assert_eq!(leg(&started).await, ("confirmed".to_owned(), behind("asked")));
+    // Without a browser.
+    let started = json!({ "session": own("s-2").await, "browser": false });
+    let started = shop.post("/api/v1/logouts", started).await.json();
+    app.work().await;
+    assert_eq!(op.revocations(), 1);
+    assert_eq!(leg(&started).await, ("confirmed".to_owned(), behind("unreachable")));
+    // With one that was announced and never came.
+    let started = json!({ "session": own("s-3").await, "browser": true });
+    let started = shop.post("/api/v1/logouts", started).await.json();
+    app.advance(TimeDelta::minutes(5));
+    app.work().await;
+    assert_eq!(op.revocations(), 2);
+    assert_eq!(leg(&started).await, ("confirmed".to_owned(), behind("unreachable")));
+    app.done().await;
+}
