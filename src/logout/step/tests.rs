@@ -251,7 +251,9 @@ proptest! {
 #[test]
 fn a_leg_that_falls_back_is_asked_without_a_browser_when_that_is_late_or_never_came() {
     let mut waiting = legs(Browser::Present, &[FRONT, FRONT]);
-    waiting.iter_mut().for_each(|leg| leg.falls_back = true);
+    for leg in &mut waiting {
+        leg.falls_back = true;
+    }
     waiting[1].falls_back = false;
     // One was asked and is late; the other never got its turn.
     let asked = Logout::start(Browser::Present, waiting.clone(), at(0));
@@ -269,7 +271,9 @@ fn a_leg_that_falls_back_is_asked_without_a_browser_when_that_is_late_or_never_c
     let end = step.logout.step(Event::Tick, late + ANSWER_WITHIN);
     assert_eq!((end.logout.legs[0].state, end.logout.finished_at), (Queued, Some(late + ANSWER_WITHIN)));
     // A browser that was announced and never came.
-    waiting.iter_mut().for_each(|leg| leg.falls_back = true);
+    for leg in &mut waiting {
+        leg.falls_back = true;
+    }
     let expected = Logout::start(Browser::Expected, waiting.clone(), at(0));
     let step = expected.logout.step(Event::Tick, late);
     assert!(step.logout.legs.iter().all(|leg| leg.state == Queued));

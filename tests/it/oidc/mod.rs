@@ -1,6 +1,7 @@
 //! OpenID providers, Auth0 tenants among them: signing in through them, and their logout tokens.
 
 mod backchannel;
+mod matrix;
 mod outbound;
 mod race;
 mod sign_in;

@@ -60,6 +60,8 @@ struct State {
     lag: AtomicU64,
     /// The access tokens that are taken.
     access: Mutex<Vec<String>>,
+    /// In how many seconds to come again, once, for whoever wants an access token.
+    access_busy: AtomicU64,
     ending: Mutex<Vec<String>>,
 }
 
@@ -123,6 +125,7 @@ impl Op {
             revocations: Mutex::default(),
             lag: AtomicU64::new(0),
             access: Mutex::default(),
+            access_busy: AtomicU64::new(0),
             ending: Mutex::default(),
         });
         let serving = Arc::clone(&state);
@@ -166,6 +169,11 @@ impl Op {
     /// From now on a session that was accepted to end is still found that often.
     pub fn set_lag(&self, reads: u64) {
         self.state.lag.store(reads, Ordering::SeqCst);
+    }
+
+    /// Sends who next wants an access token away for so many seconds.
+    pub fn keep_access_busy(&self, seconds: u64) {
+        self.state.access_busy.store(seconds, Ordering::SeqCst);
     }
 
     /// The access tokens that were given out are not taken any more.
@@ -389,7 +397,10 @@ impl State {
             ("GET", "/.well-known/openid-configuration") => (200, self.describes_itself().to_string()),
             ("GET", "/jwks") => (200, json!({"keys": self.published()}).to_string()),
             ("POST", "/token") => self.token(&head, &body),
-            ("POST", "/oauth/token") if self.auth0 => self.access_token(&body),
+            ("POST", "/oauth/token") if self.auth0 => match self.access_busy.swap(0, Ordering::SeqCst) {
+                0 => self.access_token(&body),
+                seconds => (429, seconds.to_string()),
+            },
             (_, path) if path.starts_with("/api/v2/") && self.auth0 => {
                 match self.manage(method, &head, path).await {
                     Some(answer) => answer,
