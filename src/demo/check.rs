@@ -217,12 +217,12 @@ impl Walk<'_> {
         self.step += 1;
         println!("ok {:2}  {what}", self.step);
     }
+}
 
-    /// Says what is no step.
-    #[expect(clippy::print_stdout, reason = "the lines are the command's output")]
-    fn remark(&self, what: &str) {
-        println!("--     {what}");
-    }
+/// Says what is no step.
+#[expect(clippy::print_stdout, reason = "the lines are the command's output")]
+fn remark(what: &str) {
+    println!("--     {what}");
 }
 
 fn expect(expected: &str, is_so: bool, seen: impl Display) -> Result<(), CheckError> {

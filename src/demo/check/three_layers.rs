@@ -1,7 +1,7 @@
 //! All three layers at once: an application, an OpenID provider that we did not write, and the
 //! identity provider, each in turn saying "over".
 
-use super::{CheckError, Walk, expect, passed, ways};
+use super::{CheckError, Walk, expect, passed, remark, ways};
 
 impl Walk<'_> {
     /// Begins with a session that rests on the identity provider alone. Without an OpenID provider it
@@ -10,7 +10,7 @@ impl Walk<'_> {
         let openid = match &self.at.openid {
             Ok(address) => address.clone(),
             Err(why) => {
-                self.remark(&format!("not shown: a session at an OpenID provider as well; {why}"));
+                remark(&format!("not shown: a session at an OpenID provider as well; {why}"));
                 return Ok(());
             }
         };
