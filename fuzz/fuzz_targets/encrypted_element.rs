@@ -17,7 +17,7 @@ use signoff_fuzz::saml::names::{Binding, EntityId, Location};
 use signoff_fuzz::saml::open::Unopened;
 use signoff_fuzz::saml::response::{Content, Response};
 use signoff_fuzz::saml::signature::{SignaturePolicy, TrustedKeys};
-use signoff_fuzz::saml::xml::{Document, SAML};
+use signoff_fuzz::saml::xml::{Document, SAML, normalized};
 use signoff_fuzz::sealed::{Recipe, decryption};
 
 const XENC: &str = "http://www.w3.org/2001/04/xmlenc#";
@@ -58,7 +58,7 @@ fn identifier(sealed: &str, plaintext: Option<&str>) {
     let received = Received {
         binding: Binding::Redirect,
         parameter: Parameter::SamlRequest,
-        octets: xml,
+        octets: normalized(xml),
         relay_state: None,
         detached: detached.clone(),
     };
@@ -71,7 +71,9 @@ fn identifier(sealed: &str, plaintext: Option<&str>) {
     if work > 0 {
         let document = Document::parse(&received.octets).unwrap();
         let methods = document.all(XENC, "EncryptionMethod");
-        let named = |names: &[&str]| methods.iter().any(|m| m.attribute("Algorithm").is_some_and(|uri| names.contains(&uri)));
+        let named = |names: &[&str]| {
+            methods.iter().any(|m| m.attribute("Algorithm").is_some_and(|uri| names.contains(&uri)))
+        };
         assert!(named(&BLOCK_ALGORITHMS) && named(&TRANSPORT_ALGORITHMS), "decrypted by other algorithms");
     }
     match opened {
@@ -91,9 +93,11 @@ fn identifier(sealed: &str, plaintext: Option<&str>) {
 
 /// The name in a plaintext, by itself or among the namespaces of the message.
 fn name_in(plaintext: &str) -> Option<String> {
-    let enclosed = format!("<x xmlns:samlp=\"urn:oasis:names:tc:SAML:2.0:protocol\" {SAML_NS}>{plaintext}</x>");
+    let enclosed =
+        format!("<x xmlns:samlp=\"urn:oasis:names:tc:SAML:2.0:protocol\" {SAML_NS}>{plaintext}</x>");
     [plaintext, &enclosed].into_iter().find_map(|text| {
-        let document = Document::parse(text).ok()?;
+        let text = normalized(text.to_owned());
+        let document = Document::parse(&text).ok()?;
         let mut names = document.all(SAML, "NameID");
         let name = names.pop().filter(|_| names.is_empty())?;
         Some(name.text().ok()?.into_owned())

@@ -46,10 +46,10 @@ pub fn check(raw: &[u8], received: &Received) {
     assert!(value(received.parameter.as_str()).is_some_and(|value| !value.is_empty()));
 }
 
-/// The octets of the message in that query or form, found by the WHATWG's reader.
-pub fn message(raw: &[u8], parameter: Parameter, packing: Packing) -> Option<Vec<u8>> {
+/// The message in that query or form, found by the WHATWG's reader.
+pub fn message(raw: &[u8], parameter: Parameter, packing: Packing) -> Option<String> {
     let (_, value) = form_urlencoded::parse(raw).find(|(name, _)| name == parameter.as_str())?;
-    packing.unpack(&value)
+    String::from_utf8(packing.unpack(&value)?).ok()
 }
 
 /// How a message is packed before it is put into a parameter.

@@ -19,6 +19,7 @@ use crate::saml::metadata::{IdpMetadata, Policy, SigningKeyDer};
 use crate::saml::names::{Binding, EntityId};
 use crate::saml::response::{Content, Response};
 use crate::saml::signature::{SignaturePolicy, TrustedKeys};
+use crate::saml::xml::normalized;
 
 /// Noon of the day of the messages in `tests/data/refused`.
 pub const NOW: DateTime<Utc> = DateTime::from_timestamp_nanos(1_795_435_200_000_000_000);
@@ -171,5 +172,6 @@ fn received(path: &Path) -> Option<Received> {
 
 /// That XML as if a form had brought it.
 pub fn posted(octets: String, parameter: Parameter) -> Received {
+    let octets = normalized(octets);
     Received { binding: Binding::Post, parameter, octets, relay_state: None, detached: Detached::Absent }
 }

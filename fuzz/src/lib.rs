@@ -9,6 +9,7 @@
 mod base_url;
 #[path = "../../src/web/cookies.rs"]
 pub mod cookies;
+#[expect(dead_code, reason = "what is recorded is asked about by the store alone")]
 #[path = "../../src/app/return_target.rs"]
 pub mod return_target;
 #[path = "../../src/saml/mod.rs"]

@@ -74,7 +74,8 @@ impl Recipe {
         let key = format!(
             "<e:EncryptedKey {xenc} Id=\"_k\"><e:EncryptionMethod Algorithm=\"{transport}\"/><e:CipherData><e:CipherValue>{wrapped}</e:CipherValue></e:CipherData></e:EncryptedKey>"
         );
-        let retrieval = "<d:RetrievalMethod Type=\"http://www.w3.org/2001/04/xmlenc#EncryptedKey\" URI=\"#_k\"/>";
+        let retrieval =
+            "<d:RetrievalMethod Type=\"http://www.w3.org/2001/04/xmlenc#EncryptedKey\" URI=\"#_k\"/>";
         let (within, beside) = match place {
             Place::Within => (key.as_str(), ""),
             Place::Beside => ("", key.as_str()),
@@ -86,7 +87,10 @@ impl Recipe {
     }
 
     fn size(self) -> usize {
-        [("128", 16), ("192", 24)].iter().find(|(bits, _)| self.block.contains(bits)).map_or(32, |(_, size)| *size)
+        [("128", 16), ("192", 24)]
+            .iter()
+            .find(|(bits, _)| self.block.contains(bits))
+            .map_or(32, |(_, size)| *size)
     }
 
     fn content(self, plaintext: &[u8]) -> Vec<u8> {

@@ -111,6 +111,7 @@ impl Affair {
                     deadline: leg.deadline,
                     resumed: leg.resumed,
                     resume_until: leg.resume_until,
+                    falls_back: leg.oidc.as_ref().is_some_and(|oidc| oidc.falls_back),
                 })
                 .collect(),
         }
@@ -140,10 +141,10 @@ impl App {
                 Write::Leg(leg) => {
                     let Some(leg) = step.logout.legs.iter().find(|known| known.id == *leg) else { continue };
                     legs::save(conn, leg).await?;
-                    if leg.state == LegState::Queued {
+                    // Whatever was to be done without a browser is done, or begins now.
+                    outbox::remove(conn, leg.id).await?;
+                    if leg.state == LegState::Queued || leg.state == LegState::Returned && leg.falls_back {
                         outbox::put(conn, leg.id, now).await?;
-                    } else {
-                        outbox::remove(conn, leg.id).await?;
                     }
                 }
                 Write::Progress => logouts::save_progress(conn, id, &step.logout).await?,

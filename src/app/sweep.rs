@@ -156,16 +156,12 @@ async fn batch(
         let begun = begin(app, conn, snapshot, &session, new, telling, wanted.token).await?;
         ended.push(Swept { session: session.public_id, logout: begun.id });
     }
-    match ids.last().filter(|_| ids.len() == BATCH) {
-        Some(last) => {
-            sweeps::advance(conn, sweep.id, *last, leased_until).await?;
-            Ok(Batch { ended, done: false })
-        }
-        None => {
-            sweeps::finish(conn, sweep.id).await?;
-            Ok(Batch { ended, done: true })
-        }
+    if let Some(last) = ids.last().filter(|_| ids.len() == BATCH) {
+        sweeps::advance(conn, sweep.id, *last, leased_until).await?;
+        return Ok(Batch { ended, done: false });
     }
+    sweeps::finish(conn, sweep.id).await?;
+    Ok(Batch { ended, done: true })
 }
 
 impl App {

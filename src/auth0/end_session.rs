@@ -17,6 +17,9 @@ pub struct EndSession<'a> {
     pub return_to: &'a str,
     /// What the provider gives back to us.
     pub state: &'a str,
+    /// Whether Auth0 itself is the service provider towards an identity provider, and is to end the
+    /// session there as well.
+    pub federated: bool,
 }
 
 /// The path of Auth0's older endpoint, for tenants without the other.
@@ -32,8 +35,9 @@ pub fn endpoint(described: Option<&Url>, issuer: &str, auth0: bool) -> Option<Ur
     }
 }
 
-/// The address with everything that belongs to it. It never says `federated`: then Auth0 would send
-/// a LogoutRequest of its own to the identity provider, beside ours.
+/// The address with everything that belongs to it. It says `federated` only where Auth0 itself is the
+/// service provider; anywhere else Auth0 would send the identity provider a LogoutRequest of its own,
+/// beside ours.
 #[must_use]
 pub fn address(mut endpoint: Url, ending: &EndSession<'_>) -> Url {
     let older = ending.auth0 && endpoint.path() == V2;
@@ -52,6 +56,10 @@ pub fn address(mut endpoint: Url, ending: &EndSession<'_>) -> Url {
         };
         query.append_pair("post_logout_redirect_uri", ending.return_to).append_pair("state", ending.state);
     }
+    if ending.federated && ending.auth0 {
+        // Without a value, as a GET has it.
+        query.append_key_only("federated");
+    }
     drop(query);
     endpoint
 }
@@ -68,6 +76,7 @@ mod tests {
         id_token: Some("a.b.c"),
         return_to: "https://sp.example/auth0/logged-out",
         state: "st",
+        federated: false,
     };
 
     fn at(endpoint: &str, ending: &EndSession<'_>) -> String {
@@ -112,9 +121,13 @@ mod tests {
     }
 
     #[test]
-    fn federated_is_never_said() {
+    fn federated_is_said_only_where_auth0_is_the_service_provider_and_without_a_value() {
         for endpoint in ["https://t.auth0.com/oidc/logout", "https://t.auth0.com/v2/logout"] {
             assert!(!at(endpoint, &ENDING).contains("federated"));
+            let federated = EndSession { federated: true, ..ENDING };
+            assert_eq!(at(endpoint, &federated), format!("{}&federated", at(endpoint, &ENDING)));
+            let other = EndSession { auth0: false, ..federated };
+            assert!(!at(endpoint, &other).contains("federated"), "nobody else knows it");
         }
     }
 }

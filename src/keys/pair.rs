@@ -19,7 +19,11 @@ use crate::config::KeyFiles;
 #[derive(Clone)]
 pub struct SigningKey(Pair);
 
-/// A key pair that others encrypt to: RSA of 2048 bits or more.
+/// The longest RSA key that others may encrypt to, in bits. Whoever encrypts something to it has us use
+/// it a few times before we know who that is, and the work grows with the third power (VAL-01).
+const LONGEST_FOR_STRANGERS: u32 = 4096;
+
+/// A key pair that others encrypt to: RSA of 2048 to 4096 bits.
 #[derive(Clone)]
 pub struct EncryptionKey(Pair);
 
@@ -50,11 +54,11 @@ impl EncryptionKey {
     /// [`KeyError`] naming the file that does not do.
     pub fn load(files: &KeyFiles) -> Result<Self, KeyError> {
         let pair = Pair::load(files)?;
-        if pair.private.id() != Id::RSA {
+        if pair.private.id() != Id::RSA || pair.private.bits() > LONGEST_FOR_STRANGERS {
             return Err(KeyError::Weak {
                 path: files.key.clone(),
                 found: kind(&pair.private),
-                expected: "RSA of 2048 bits or more for encryption",
+                expected: "RSA of 2048 to 4096 bits for encryption",
             });
         }
         check_strength(&pair.private, &files.key)?;

@@ -108,6 +108,17 @@ fn weak_and_foreign_kinds_of_keys_are_refused() {
 }
 
 #[test]
+fn val_01_a_key_that_strangers_have_used_is_not_too_dear() {
+    let directory = tempfile::tempdir().unwrap();
+    for (bits, taken) in [(4096, true), (4104, false)] {
+        let key = PKey::from_rsa(Rsa::generate(bits).unwrap()).unwrap();
+        let files = weak_pair(directory.path(), &key);
+        assert_eq!(EncryptionKey::load(&files).is_ok(), taken, "{bits}");
+        assert!(SigningKey::load(&files).is_ok(), "{bits}: nobody else has us sign with it");
+    }
+}
+
+#[test]
 fn a_key_that_others_may_write_is_refused_and_one_they_may_read_is_not() {
     let directory = tempfile::tempdir().unwrap();
     let files = new_pair(directory.path(), KeyKind::P256, 0);

@@ -61,6 +61,8 @@ pub struct Leg {
     pub resumed: bool,
     /// When it is too late to ask.
     pub resume_until: DateTime<Utc>,
+    /// Whether it is to be asked without a browser after all, if the browser is not back in time.
+    pub falls_back: bool,
 }
 
 /// The whole affair.
@@ -221,16 +223,7 @@ impl Logout {
             }
             Event::BrowserCame => self.go_on(true, now, writes),
             Event::BrowserReturned => self.resume(now),
-            Event::Tick => {
-                for leg in &mut self.legs {
-                    if leg.state == LegState::Asked && leg.deadline.is_none_or(|deadline| deadline <= now) {
-                        leg.state = LegState::Unconfirmed;
-                        writes.push(Write::Leg(leg.id));
-                    }
-                }
-                self.no_browser_came(now, &mut writes);
-                self.go_on(false, now, writes)
-            }
+            Event::Tick => self.tick(now),
             Event::Undelivered { leg, arrived } => {
                 let Some(leg) = self.waiting(leg).filter(|leg| leg.state == LegState::Queued) else {
                     return self.ignored();
@@ -242,25 +235,30 @@ impl Logout {
         }
     }
 
-    /// When the time is up, whoever was to be asked by a browser that did not come is asked over SOAP, if
-    /// that is possible, and has as long to answer. The rest waits for the browser's return.
-    fn no_browser_came(&mut self, now: DateTime<Utc>, writes: &mut Vec<Write>) {
-        if self.finished_at.is_some() || self.deadline.is_none_or(|deadline| now < deadline) {
-            return;
-        }
-        let waiting = |leg: &&mut Leg| {
-            leg.state == LegState::WaitingBrowser && leg.reach.soap && now < leg.resume_until
-        };
-        let mut queued = false;
-        for leg in self.legs.iter_mut().filter(waiting) {
-            leg.state = LegState::Queued;
+    /// What was asked through a browser that is late counts as unconfirmed. Whoever was to be asked by one
+    /// that did not come, or can be asked without it after all, is, and has as long to answer. The rest
+    /// waits for the browser's return.
+    fn tick(mut self, now: DateTime<Utc>) -> Step {
+        let mut writes = Vec::new();
+        let over = self.finished_at.is_none() && self.deadline.is_some_and(|deadline| deadline <= now);
+        for leg in &mut self.legs {
+            let late = leg.state == LegState::Asked && leg.deadline.is_none_or(|deadline| deadline <= now);
+            let missed = leg.state == LegState::WaitingBrowser && over;
+            let over_soap = missed && leg.reach.soap && now < leg.resume_until;
+            if over_soap || leg.falls_back && (late || missed) {
+                leg.state = LegState::Queued;
+                self.deadline = Some(now + ANSWER_WITHIN);
+            } else if late {
+                leg.state = LegState::Unconfirmed;
+            } else {
+                continue;
+            }
             writes.push(Write::Leg(leg.id));
-            queued = true;
         }
-        if queued {
-            self.deadline = Some(now + ANSWER_WITHIN);
+        if self.deadline.is_some_and(|deadline| deadline > now) {
             writes.push(Write::Progress);
         }
+        self.go_on(false, now, writes)
     }
 
     /// Asks the next leg if a browser is there, and notes the end when nothing is waited for.
@@ -278,7 +276,9 @@ impl Logout {
             || !self.legs.iter().any(|leg| leg.state.is_open());
         if over && self.finished_at.is_none() {
             self.finished_at = Some(now);
-            writes.push(Write::Progress);
+            if !writes.contains(&Write::Progress) {
+                writes.push(Write::Progress);
+            }
         }
         Step { logout: self, writes, reply: Reply::Show }
     }

@@ -7,6 +7,7 @@ use reqwest::Client;
 use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, PRAGMA};
 use reqwest::redirect::Policy;
 
+use crate::outbox::tls;
 use crate::saml::names::Location;
 
 /// The largest answer that is read (VAL-01).
@@ -49,7 +50,7 @@ pub fn client() -> Result<Client, reqwest::Error> {
     headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
     headers
         .insert("SOAPAction", HeaderValue::from_static("\"http://www.oasis-open.org/committees/security\""));
-    Client::builder()
+    tls::shared(Client::builder())
         .default_headers(headers)
         .redirect(Policy::none())
         .no_proxy()

@@ -11,6 +11,7 @@ use reqwest::redirect::Policy;
 use crate::logout::hearing::Form;
 use crate::outbox::guard::{Forbidden, Guard};
 use crate::outbox::resolver::{NotResolved, Resolver};
+use crate::outbox::tls;
 
 /// How long one exchange may take.
 pub const EXCHANGE: Duration = Duration::from_secs(5);
@@ -95,7 +96,7 @@ impl Notifier {
         let mut headers = HeaderMap::new();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let client = Client::builder()
+        let client = tls::shared(Client::builder())
             .user_agent(concat!("signoff/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
             .dns_resolver(Arc::new(Resolver::new(Arc::clone(&guard))))

@@ -16,7 +16,7 @@ use super::response::{Content, Response};
 use super::sign_in;
 use super::signature::{TrustedKeys, Verified};
 use super::status::TopLevel;
-use super::xml::{Document, Node, SAML, SAMLP, SOAP};
+use super::xml::{Document, Node, SAML, SAMLP, SOAP, normalized};
 
 /// A message in whatever form somebody had it at hand, decoded.
 pub struct Inspection {
@@ -78,7 +78,7 @@ impl Inspection {
         let text = text.trim().trim_start_matches('\u{feff}');
         let named = text.contains("SAMLRequest=") || text.contains("SAMLResponse=");
         if text.starts_with('<') {
-            return Ok(Self::bare("XML", text.to_owned()));
+            return Ok(Self::bare("XML", normalized(text.to_owned())));
         }
         if named {
             let pairs = text.split_once('?').map_or(text, |(_, query)| query);

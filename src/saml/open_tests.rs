@@ -19,6 +19,7 @@ use super::signature::{SignaturePolicy, TrustedKeys, Verified};
 use super::signing::{EcdsaEncoding, Signer};
 use super::test_keys::{self, Pair};
 use super::test_messages;
+use super::xml::normalized;
 
 const NOW: DateTime<Utc> = DateTime::from_timestamp_nanos(1_795_000_000_000_000_000);
 const LIMITS: Limits =
@@ -60,7 +61,7 @@ fn posted(xml: &str) -> Received {
     Received {
         binding: Binding::Post,
         parameter: Parameter::SamlRequest,
-        octets: xml.to_owned(),
+        octets: normalized(xml.to_owned()),
         relay_state: None,
         detached: super::binding::Detached::Absent,
     }
@@ -170,31 +171,56 @@ fn val_09_any_changed_octet_breaks_it() {
     assert!(open(&posted(&xml), &keys).is_ok());
 }
 
-/// To XML a line break that stands in an attribute as such is a space (3.3.3), and a carriage return in
-/// a CDATA section a line feed (2.11); our parser keeps both. No such spelling may pass for another:
-/// the signature tells them apart.
+/// To XML a line break that stands in an attribute as such is a space (3.3.3), and a carriage return
+/// anywhere a line feed (2.11). What XML tells apart, the signature tells apart.
 #[test]
-fn val_09_white_space_does_not_pass_for_other_white_space() {
+fn val_09_white_space_passes_for_other_white_space_where_xml_says_so_and_nowhere_else() {
     let pair = test_keys::rsa();
     let (signer, keys) = (test_keys::signer(pair.clone()), keys(&[&pair]));
     let xml = signer.enveloped(&naming("urn:f g", "alice smith")).unwrap();
     assert!(open(&posted(&xml), &keys).is_ok());
-    for spelling in ["urn:f\ng", "urn:f\tg", "urn:f&#10;g", "urn:f&#x9;g"] {
+    for spelling in ["urn:f\ng", "urn:f\tg", "urn:f\r\ng", "urn:f\rg"] {
+        let opened = open(&posted(&xml.replace("urn:f g", spelling)), &keys).unwrap();
+        assert_eq!(opened.message().name_id().unwrap().format.as_deref(), Some("urn:f g"), "{spelling:?}");
+    }
+    for spelling in ["urn:f&#10;g", "urn:f&#x9;g", "urn:f&#13;g", "urn:f\n\ng", "urn:f\u{85}g"] {
         let changed = xml.replace("urn:f g", spelling);
         assert_ne!(changed, xml);
         assert_eq!(refusal(&posted(&changed), &keys), Refusal::SignatureInvalid, "{spelling:?}");
     }
     let xml = signer.enveloped(&naming("urn:f", "alice\nsmith")).unwrap();
-    for spelling in ["alice\nsmith", "alice\r\nsmith", "<![CDATA[alice\nsmith]]>"] {
-        let changed = xml.replace("alice\nsmith", spelling);
-        assert!(open(&posted(&changed), &keys).is_ok(), "{spelling:?}");
+    for spelling in [
+        "alice\r\nsmith",
+        "alice\rsmith",
+        "<![CDATA[alice\nsmith]]>",
+        "<![CDATA[alice\r\nsmith]]>",
+        "alice<![CDATA[\r]]>smith",
+    ] {
+        let opened = open(&posted(&xml.replace("alice\nsmith", spelling)), &keys).unwrap();
+        assert_eq!(opened.message().name_id().unwrap().value, "alice\nsmith", "{spelling:?}");
     }
-    for spelling in
-        ["alice smith", "alice&#13;smith", "<![CDATA[alice\rsmith]]>", "<![CDATA[alice\r\nsmith]]>"]
+    for spelling in ["alice smith", "alice\tsmith", "alice&#13;smith", "alice&#13;\nsmith", "alice\r\rsmith"]
     {
         let changed = xml.replace("alice\nsmith", spelling);
         assert_ne!(changed, xml);
         assert_eq!(refusal(&posted(&changed), &keys), Refusal::SignatureInvalid, "{spelling:?}");
+    }
+}
+
+#[test]
+fn val_09_every_binding_reads_white_space_as_xml_does() {
+    let odd = "<a b='x\ny'><![CDATA[\r\n]]>\r</a>";
+    let parameter = |octets: &[u8]| {
+        let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, octets);
+        format!("SAMLRequest={}", encoded.replace('+', "%2B"))
+    };
+    let mut deflated = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut deflated, odd.as_bytes()).unwrap();
+    let by_post = post::decode(parameter(odd.as_bytes()).as_bytes()).unwrap();
+    let by_soap = soap::decode(odd.as_bytes(), Parameter::SamlRequest).unwrap();
+    let by_redirect = redirect::decode(&parameter(&deflated.finish().unwrap())).unwrap();
+    for received in [by_post, by_soap, by_redirect] {
+        assert_eq!(received.octets, "<a b='x y'><![CDATA[\n]]>\n</a>", "{:?}", received.binding);
     }
 }
 

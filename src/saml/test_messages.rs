@@ -20,6 +20,7 @@ use super::response::Response;
 use super::sign_in::SignIn;
 use super::signature::{SignaturePolicy, TrustedKeys, Verified};
 use super::test_keys;
+use super::xml::normalized;
 
 pub(crate) const NOW: DateTime<Utc> = DateTime::from_timestamp_nanos(1_795_000_000_000_000_000);
 pub(crate) const LIMITS: Limits =
@@ -84,7 +85,7 @@ pub(crate) fn logout_response() -> String {
 }
 
 pub(crate) fn received(parameter: Parameter, xml: &str) -> Received {
-    let octets = xml.to_owned();
+    let octets = normalized(xml.to_owned());
     Received { binding: Binding::Post, parameter, octets, relay_state: None, detached: Detached::Absent }
 }
 

@@ -6,11 +6,14 @@
 //! checks and values both read this one tree, so there is no second reading of the octets that
 //! could differ from the first (F-02, F-03).
 
+mod white_space;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use uppsala::{NodeId, NodeKind, Parser};
 
+pub use self::white_space::normalized;
 use super::refusal::Refusal;
 
 /// The most octets of a message after decoding (VAL-01).
@@ -40,7 +43,8 @@ pub struct Document<'a> {
 }
 
 impl<'a> Document<'a> {
-    /// Parses a message within the limits of VAL-01 to VAL-03.
+    /// Parses a message within the limits of VAL-01 to VAL-03. Its white space is what the decoders made
+    /// of it ([`normalized`]).
     ///
     /// # Errors
     /// [`Refusal::TooLarge`], [`Refusal::TooComplex`], [`Refusal::Dtd`],

@@ -58,6 +58,13 @@ pub struct OidcLeg {
     pub end_session: Option<String>,
     /// When the provider accepted to end it.
     pub accepted_at: Option<DateTime<Utc>>,
+    /// The connection to the identity provider behind it, if there is one for which the provider is the
+    /// service provider; empty if its name is not known.
+    pub connection: Option<String>,
+    /// Whether a browser was sent there.
+    pub led: bool,
+    /// Whether it ends without a browser, if that is not back in time.
+    pub falls_back: bool,
 }
 
 impl std::fmt::Debug for OidcLeg {
@@ -135,6 +142,15 @@ pub async fn add_oidc(
     .fetch_one(conn)
     .await?;
     Ok(LegId(id))
+}
+
+/// Notes that a leg is to be asked without a browser after all, if that is not back in time.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn let_fall_back(conn: &mut PgConnection, leg: LegId) -> Result<(), StoreError> {
+    sqlx::query!("update logout_leg set oidc_falls_back = true where id = $1", leg.0).execute(conn).await?;
+    Ok(())
 }
 
 /// Notes that a browser was sent to a leg's OpenID provider.
@@ -368,7 +384,8 @@ pub async fn of_logout(conn: &mut PgConnection, logout: LogoutId) -> Result<Vec<
     let rows = sqlx::query!(
         "select id, logout_id, idp_id, session_id, name_id, name_format, name_qualifier, sp_name_qualifier, sp_provided_id,
                 session_indexes, state, deadline, resumed, resume_until, asked_at, answer,
-                oidc_provider, oidc_issuer, oidc_subject, oidc_sid, oidc_id_token, oidc_end_session, accepted_at
+                oidc_provider, oidc_issuer, oidc_subject, oidc_sid, oidc_id_token, oidc_end_session, accepted_at,
+                oidc_connection, oidc_falls_back, binding
            from logout_leg where logout_id = $1 order by id",
         logout.0
     )
@@ -388,6 +405,9 @@ pub async fn of_logout(conn: &mut PgConnection, logout: LogoutId) -> Result<Vec<
                     id_token: row.oidc_id_token,
                     end_session: row.oidc_end_session,
                     accepted_at: row.accepted_at,
+                    connection: row.oidc_connection,
+                    led: row.binding.is_some(),
+                    falls_back: row.oidc_falls_back,
                 }),
                 session: row.session_id.map(SessionId),
                 name_id: row.name_id.map(|value| NameId {

@@ -36,23 +36,16 @@ pub async fn ask(State(app): State<App>, visitor: Visitor, RawQuery(query): RawQ
     if let Some(outbound) = asked.resume {
         return reply::send(&app, &Method::GET, outbound);
     }
-    match asked.csrf {
-        Some(csrf) => {
-            let question = LogoutQuestion { csrf, carried };
-            // The form leads on to the identity provider.
-            reply::page_with(
-                StatusCode::OK,
-                &question,
-                PagePolicy { submits_elsewhere: true, ..PagePolicy::default() },
-            )
-        }
-        None => {
-            let mut page = nobody_signed_in();
-            let way_on = asked.way_on.map(|target| Link::go_on(target.as_str()));
-            page.links.splice(..0, way_on);
-            reply::page(StatusCode::OK, &page)
-        }
+    if let Some(csrf) = asked.csrf {
+        let question = LogoutQuestion { csrf, carried };
+        // The form leads on to the identity provider.
+        let policy = PagePolicy { submits_elsewhere: true, ..PagePolicy::default() };
+        return reply::page_with(StatusCode::OK, &question, policy);
     }
+    let mut page = nobody_signed_in();
+    let way_on = asked.way_on.map(|target| Link::go_on(target.as_str()));
+    page.links.splice(..0, way_on);
+    reply::page(StatusCode::OK, &page)
 }
 
 /// `POST /logout`.

@@ -21,11 +21,8 @@ pub struct Running {
 impl Running {
     pub fn start(mut command: Command) -> Self {
         let program = format!("{command:?}");
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{program}: {error}"));
+        let mut child =
+            command.stdout(Stdio::piped()).spawn().unwrap_or_else(|error| panic!("{program}: {error}"));
         let output = BufReader::new(child.stdout.take().unwrap());
         let (heard, lines) = channel();
         std::thread::spawn(move || {
@@ -81,6 +78,8 @@ pub struct Demonstration {
     pub signoff: String,
     /// Where the identity provider is.
     pub idp: String,
+    /// Where the OpenID provider is, or why there is none.
+    pub openid: String,
     browser: Browser,
     _running: Running,
     directory: tempfile::TempDir,
@@ -95,11 +94,12 @@ impl Demonstration {
         let address = free_address();
         let signoff = format!("http://{address}");
         let mut command = Self::command(&signoff, &directory.path().display().to_string());
-        command.env("SIGNOFF_LISTEN", &address).arg("demo");
+        command.env("SIGNOFF_LISTEN", &address).arg("demo").stdin(Stdio::null());
         let running = Running::start(command);
         let idp = running.line_after("  identity provider   ");
+        let openid = running.line_after("  OpenID provider     ");
         running.line_after("Ctrl-C ends it.");
-        Self { signoff, idp, browser: Browser::new().unwrap(), _running: running, directory }
+        Self { signoff, idp, openid, browser: Browser::new().unwrap(), _running: running, directory }
     }
 
     fn command(signoff: &str, data: &str) -> Command {
@@ -125,6 +125,11 @@ impl Demonstration {
     /// A token for an application.
     pub fn token(&self, application: &str) -> String {
         self.signoff(&["token", "create", "example", "--role", "application", "--application", application])
+    }
+
+    /// The person's browser.
+    pub const fn browser(&self) -> &Browser {
+        &self.browser
     }
 
     pub async fn open(&self, url: &str) -> Page {

@@ -7,13 +7,14 @@
     reason = "a test fails by panicking, and needs not be fast"
 )]
 
+#[expect(dead_code, reason = "the tests with an OpenID provider need more of it")]
 mod demonstration;
 #[path = "../proxies/proxy.rs"]
 #[expect(dead_code, reason = "nginx is enough here")]
 mod proxy;
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use demonstration::{Demonstration, Running};
 use proxy::{Kind, Proxy};
@@ -27,7 +28,7 @@ fn run(directory: &str, program: &str, arguments: &[&str], variables: &[(&str, &
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
     let mut command = Command::new("node");
     command.arg(program).args(arguments).current_dir(directory);
-    command.envs(variables.iter().copied());
+    command.envs(variables.iter().copied()).stdin(Stdio::null());
     Running::start(command)
 }
 

@@ -14,7 +14,7 @@ use crate::support::browser::Browser;
 use crate::support::dsig::{self, Key, RSA_A, RSA_B, Shape};
 use crate::support::http::{HttpReply, send};
 use crate::support::idp::Idp;
-use crate::support::messages::{Name, Signed};
+use crate::support::messages::{Name, Response, Signed};
 use crate::support::metadata::{certificate_info, key_descriptor};
 use crate::support::story::{INDEX, Scene, Via, send_request};
 use crate::support::xml::{DS, Element, MD, SAML};
@@ -58,7 +58,12 @@ async fn try_sign_in(
     sealing: Sealing<'_>,
 ) -> HttpReply {
     let begun = browser.begin_sign_in(idp).await;
-    let mut response = idp.response(Some(begun.id()), name, INDEX);
+    let response = idp.response(Some(begun.id()), name, INDEX);
+    browser.bring(&sealed(idp, response, signed, sealing), begun.relay_state.as_deref()).await
+}
+
+/// A Response with its assertion encrypted, and signatures where they are wanted.
+pub fn sealed(idp: &Idp, mut response: Response, signed: Signed, sealing: Sealing<'_>) -> String {
     let mut assertion = response.assertion.xml();
     if matches!(signed, Signed::Assertion | Signed::Both) {
         assertion = dsig::enveloped(&assertion, &response.assertion.id, idp.key, &Shape::of(idp.key));
@@ -71,7 +76,7 @@ async fn try_sign_in(
     if matches!(signed, Signed::Response | Signed::Both) {
         xml = dsig::enveloped(&xml, &response.id, idp.key, &Shape::of(idp.key));
     }
-    browser.bring(&xml, begun.relay_state.as_deref()).await
+    xml
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::app::legs::{Affair, Move};
-use crate::app::oidc::BACKCHANNEL_PATH;
+use crate::app::oidc::{BACKCHANNEL_PATH, behind};
 use crate::app::registry::Snapshot;
 use crate::app::{App, Fault};
 use crate::logout::plan::{Browser, Reach, Trigger};
@@ -73,7 +73,7 @@ pub(in crate::app) async fn begin(
     let id = logouts::begin(conn, new, 1, now).await?;
     sessions::end(conn, session.id, now, new.trigger.as_str(), Some(id)).await?;
     // Auth0 before the identity provider: the order in which a browser is led past them.
-    let mut legs = oidc_legs(conn, id, session, telling, now).await?;
+    let mut legs = oidc_legs(app, conn, id, session, telling, now).await?;
     if !legs.is_empty() {
         stored::tell_applications(conn, id, new.trigger.as_str(), now).await?;
     }
@@ -90,7 +90,15 @@ pub(in crate::app) async fn begin(
         if state == LegState::Queued {
             outbox::put(conn, leg, now).await?;
         }
-        legs.push(Leg { id: leg, reach, state, deadline: None, resumed: false, resume_until });
+        legs.push(Leg {
+            id: leg,
+            reach,
+            state,
+            deadline: None,
+            resumed: false,
+            resume_until,
+            falls_back: false,
+        });
     }
     let browser = match telling {
         Telling::Nobody => Browser::Absent,
@@ -116,7 +124,10 @@ pub(in crate::app) async fn begin_there(
     let now = app.now();
     let handle = new.handle.to_owned();
     let id = logouts::begin(conn, new, 0, now).await?;
-    let state = LegState::first(there.reach.route(browser));
+    let behind = behind::is_reached_by_browser(app, conn, there.leg).await?;
+    let front = there.reach.front || behind && there.leg.end_session.is_some();
+    let reach = Reach { front, ..there.reach };
+    let state = LegState::first(reach.route(browser));
     let resume_until = now + RESUME_WITHIN;
     let leg = stored::add_oidc(conn, id, there.leg, state, resume_until).await?;
     if state == LegState::Queued {
@@ -124,7 +135,11 @@ pub(in crate::app) async fn begin_there(
     }
     stored::tell_applications(conn, id, new.trigger.as_str(), now).await?;
     audit::add(conn, &entry(new.trigger, by, id, 0, now)).await?;
-    let leg = Leg { id: leg, reach: there.reach, state, deadline: None, resumed: false, resume_until };
+    let falls_back = state == LegState::WaitingBrowser && reach.soap;
+    if falls_back {
+        stored::let_fall_back(conn, leg).await?;
+    }
+    let leg = Leg { id: leg, reach, state, deadline: None, resumed: false, resume_until, falls_back };
     go(app, conn, id, handle, browser, vec![leg]).await
 }
 
@@ -148,6 +163,7 @@ async fn go(
 
 /// A leg for each session at an OpenID provider on which the ended one rested.
 async fn oidc_legs(
+    app: &App,
     conn: &mut PgConnection,
     id: LogoutId,
     session: &Session,
@@ -158,8 +174,10 @@ async fn oidc_legs(
     let resume_until = now + RESUME_WITHIN;
     for authentication in oidc::authentications(conn, session.id).await? {
         // Without a browser wherever that is possible, so that the browser goes straight on: never
-        // both ways at once.
-        let front = !authentication.has_back && authentication.end_session_endpoint.is_some();
+        // both ways at once. But what is behind the provider, only a browser reaches.
+        let leg = NewOidcLeg::of(session.id, &authentication);
+        let behind = behind::is_reached_by_browser(app, conn, leg).await?;
+        let front = authentication.end_session_endpoint.is_some() && (behind || !authentication.has_back);
         let reach = Reach { soap: authentication.has_back, front };
         let state = match telling {
             // The provider itself has said so.
@@ -167,12 +185,15 @@ async fn oidc_legs(
             Telling::Nobody => LegState::NotAsked,
             Telling::Through(browser) => LegState::first(reach.route(browser)),
         };
-        let leg = NewOidcLeg::of(session.id, &authentication);
         let leg = stored::add_oidc(conn, id, leg, state, resume_until).await?;
         if state == LegState::Queued {
             outbox::put(conn, leg, now).await?;
         }
-        legs.push(Leg { id: leg, reach, state, deadline: None, resumed: false, resume_until });
+        let falls_back = state == LegState::WaitingBrowser && authentication.has_back;
+        if falls_back {
+            stored::let_fall_back(conn, leg).await?;
+        }
+        legs.push(Leg { id: leg, reach, state, deadline: None, resumed: false, resume_until, falls_back });
     }
     Ok(legs)
 }

@@ -7,6 +7,7 @@
 //! whenever somebody needs it.
 
 pub mod backchannel;
+pub mod behind;
 pub mod callback;
 pub mod login;
 mod outbound;

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, Response};
@@ -12,6 +13,7 @@ use url::{Url, form_urlencoded};
 
 use crate::outbox::guard::{Forbidden, Guard};
 use crate::outbox::resolver::{NotResolved, Resolver};
+use crate::outbox::tls;
 
 /// The largest answer that is read.
 const LARGEST: usize = 256 * 1024;
@@ -37,6 +39,9 @@ pub(crate) enum OutboundFault {
     /// A secret or token cannot stand in a header, or an address cannot be made of the settings.
     #[error("what proves us to it cannot stand in a request")]
     Header,
+    /// It wants us to come again, and has said when.
+    #[error("it wants us to come again in {} s", .0.num_seconds())]
+    NotNow(TimeDelta),
     /// The token endpoint gave none.
     #[error("it gave us no access token")]
     NoToken,
@@ -58,7 +63,7 @@ impl Asker {
         let guard = Arc::new(guard);
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let client = Client::builder()
+        let client = tls::shared(Client::builder())
             .default_headers(headers)
             .dns_resolver(Arc::new(Resolver::new(Arc::clone(&guard))))
             .redirect(Policy::none())
@@ -130,7 +135,22 @@ pub(super) async fn call(
     if method == Method::POST {
         request = request.header(CONTENT_TYPE, "application/json").body("{}");
     }
-    let response = request.send().await?;
+    answered(request.send().await?).await
+}
+
+/// Sends a form, and takes whatever comes back.
+pub(super) async fn submit(
+    asker: &Asker,
+    url: Url,
+    fields: &[(&str, &str)],
+) -> Result<Answer, OutboundFault> {
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    let request = asker.request(Method::POST, &url)?;
+    let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
+    answered(request.send().await?).await
+}
+
+async fn answered(response: Response) -> Result<Answer, OutboundFault> {
     let header = |name: &str| {
         response.headers().get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned)
     };

@@ -16,7 +16,7 @@ use crate::app::{App, Fault, worker};
 use crate::auth0::management::{self, Asked, Meant, ReadBack};
 use crate::config::ManagementApi;
 use crate::logout::outcome;
-use crate::logout::step::Event;
+use crate::logout::step::{Event, LegState};
 use crate::store::legs::{LegRow, OidcLeg};
 use crate::store::oidc::{self, Subject};
 use crate::store::outbox::Leased;
@@ -136,9 +136,11 @@ struct Api<'a> {
 }
 
 impl Api<'_> {
-    /// Asks, unless that was accepted before, and reads back.
+    /// Asks, unless that was accepted before or a browser has done so, and reads back.
     async fn round(&self, leg: &LegRow, oidc: &OidcLeg, patient: bool) -> Result<Round, Fault> {
-        if oidc.accepted_at.is_none() {
+        // A browser that is back has signed out there: what is left is to look whether that is so.
+        let only_look = leg.state == LegState::Returned;
+        if oidc.accepted_at.is_none() && !only_look {
             match self.ask().await {
                 Ok(Asked::Accepted) => {
                     let mut conn = self.app.connection().await?;
@@ -149,7 +151,7 @@ impl Api<'_> {
                 Ok(Asked::Later(wait)) => return Ok(self.later(leg, "it wants us to come again", wait)),
                 Ok(Asked::Unauthorized) => return Ok(self.later(leg, "our access token is not taken", None)),
                 Ok(Asked::Refused(status)) => return Ok(Round::Refused(status)),
-                Err(fault) => return Ok(self.later(leg, &fault.to_string(), None)),
+                Err(fault) => return Ok(self.later(leg, &fault.to_string(), fault.wait())),
             }
         }
         let until = Instant::now() + WATCHED;
@@ -157,7 +159,8 @@ impl Api<'_> {
             let wait = match self.read_back().await {
                 Ok(ReadBack::Gone) => return Ok(Round::Gone),
                 Ok(ReadBack::NotYet(wait)) => wait,
-                Ok(ReadBack::Unauthorized) | Err(_) => None,
+                Ok(ReadBack::Unauthorized) => None,
+                Err(fault) => fault.wait(),
             };
             // Who was told when to come again is not asked before.
             if !patient || wait.is_some() || Instant::now() + LOOK_EVERY > until {
@@ -203,9 +206,7 @@ impl Api<'_> {
     }
 
     fn wait(&self, answer: &Answer) -> Option<TimeDelta> {
-        let again = matches!(answer.status, 429 | 503);
-        let wait = management::wait(answer.retry_after.as_deref(), answer.reset.as_deref(), self.app.now());
-        wait.filter(|_| again)
+        answer.wait(self.app.now())
     }
 
     /// One request with our access token; with a fresh one if that is not taken.
@@ -218,6 +219,23 @@ impl Api<'_> {
         }
         let fresh = self.provider.access_token(self.app, Some(&token)).await?;
         outbound::call(client, method, url, &fresh).await
+    }
+}
+
+impl Answer {
+    /// When it wants us to come again, if it says so.
+    fn wait(&self, now: DateTime<Utc>) -> Option<TimeDelta> {
+        let wait = management::wait(self.retry_after.as_deref(), self.reset.as_deref(), now);
+        wait.filter(|_| matches!(self.status, 429 | 503))
+    }
+}
+
+impl OutboundFault {
+    const fn wait(&self) -> Option<TimeDelta> {
+        match self {
+            Self::NotNow(wait) => Some(*wait),
+            _ => None,
+        }
     }
 }
 
@@ -244,8 +262,14 @@ impl Provider {
             ("client_secret", management.client_secret.expose()),
             ("audience", management.audience.as_str()),
         ];
-        let answer = outbound::post(&app.0.oidc_http, url, &fields, None).await?;
-        let (token, good_for) = management::access_token(&answer).ok_or(OutboundFault::NoToken)?;
+        let answer = outbound::submit(&app.0.oidc_http, url, &fields).await?;
+        if let Some(wait) = answer.wait(now) {
+            return Err(OutboundFault::NotNow(wait));
+        }
+        if answer.status != 200 {
+            return Err(OutboundFault::Status(answer.status));
+        }
+        let (token, good_for) = management::access_token(&answer.body).ok_or(OutboundFault::NoToken)?;
         *kept = Some((token.clone(), now + good_for - TimeDelta::minutes(1)));
         Ok(token)
     }

@@ -31,6 +31,7 @@ pub(in crate::app) fn outbound(app: &App, leg: &LegRow, state: &str) -> Option<O
         id_token: oidc.id_token.as_deref(),
         return_to: &app.0.settings.public_url(LOGGED_OUT_PATH),
         state,
+        federated: super::behind::is_behind(app, oidc),
     };
     tracing::info!(
         logout.id = leg.logout.0,

@@ -24,6 +24,7 @@ fn legs(browser: Browser, reaches: &[Reach]) -> Vec<Leg> {
             deadline: None,
             resumed: false,
             resume_until: at(0) + RESUME_WITHIN,
+            falls_back: false,
         })
         .collect()
 }
@@ -245,4 +246,39 @@ proptest! {
         prop_assert!(over.logout.finished_at.is_some());
         prop_assert!(over.logout.legs.iter().all(|leg| leg.state != LegState::Asked));
     }
+}
+
+#[test]
+fn a_leg_that_falls_back_is_asked_without_a_browser_when_that_is_late_or_never_came() {
+    let mut waiting = legs(Browser::Present, &[FRONT, FRONT]);
+    for leg in &mut waiting {
+        leg.falls_back = true;
+    }
+    waiting[1].falls_back = false;
+    // One was asked and is late; the other never got its turn.
+    let asked = Logout::start(Browser::Present, waiting.clone(), at(0));
+    let late = at(0) + ANSWER_WITHIN;
+    let early = asked.logout.clone().step(Event::Tick, late - TimeDelta::seconds(1));
+    assert_eq!(early.logout.legs[0].state, LegState::Asked);
+    let step = asked.logout.clone().step(Event::Tick, late);
+    let states: Vec<_> = step.logout.legs.iter().map(|leg| leg.state).collect();
+    assert_eq!(states, [Queued, WaitingBrowser]);
+    assert!(step.writes.contains(&Write::Leg(LegId(1))) && step.writes.contains(&Write::Progress));
+    assert_eq!((step.logout.deadline, step.logout.finished_at), (Some(late + ANSWER_WITHIN), None));
+    // Once: it is not asked through the browser any more, and the next deadline is the end.
+    let back = step.logout.clone().step(Event::BrowserReturned, late);
+    assert_eq!(back.reply, Reply::Ask(LegId(2)));
+    let end = step.logout.step(Event::Tick, late + ANSWER_WITHIN);
+    assert_eq!((end.logout.legs[0].state, end.logout.finished_at), (Queued, Some(late + ANSWER_WITHIN)));
+    // A browser that was announced and never came.
+    for leg in &mut waiting {
+        leg.falls_back = true;
+    }
+    let expected = Logout::start(Browser::Expected, waiting.clone(), at(0));
+    let step = expected.logout.step(Event::Tick, late);
+    assert!(step.logout.legs.iter().all(|leg| leg.state == Queued));
+    // Who is back in time has done what it could.
+    let back = asked.logout.step(Event::Returned { leg: LegId(1) }, at(9));
+    assert_eq!(back.logout.legs[0].state, LegState::Returned);
+    assert_eq!(back.logout.step(Event::Tick, late).logout.legs[0].state, LegState::Returned);
 }

@@ -6,7 +6,7 @@ use ::base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::super::names::Binding;
 use super::super::refusal::Refusal;
-use super::super::xml::MAX_MESSAGE;
+use super::super::xml::{MAX_MESSAGE, normalized};
 use super::form::Fields;
 use super::redirect::{message, relay_state};
 use super::{Detached, Received};
@@ -37,7 +37,7 @@ pub fn decode(body: &[u8]) -> Result<Received, Refusal> {
     Ok(Received {
         binding: Binding::Post,
         parameter,
-        octets: String::from_utf8(octets).map_err(|_| Refusal::NotWellFormed)?,
+        octets: normalized(String::from_utf8(octets).map_err(|_| Refusal::NotWellFormed)?),
         relay_state: relay_state(&fields)?,
         detached: Detached::Absent,
     })

@@ -10,7 +10,8 @@ pub struct Received {
     pub binding: Binding,
     /// Under which name it came; on SOAP, where there are no names, as what it was awaited.
     pub parameter: Parameter,
-    /// The XML: the message, or on SOAP the envelope around it.
+    /// The XML: the message, or on SOAP the envelope around it, its white space normalized
+    /// ([`normalized`](super::super::xml::normalized)).
     pub octets: String,
     /// RelayState, if there was one; never to be trusted (BIND-20).
     pub relay_state: Option<RelayState>,

@@ -6,7 +6,7 @@ use flate2::bufread::DeflateDecoder;
 
 use super::super::names::{Binding, RelayState};
 use super::super::refusal::Refusal;
-use super::super::xml::MAX_MESSAGE;
+use super::super::xml::{MAX_MESSAGE, normalized};
 use super::form::Fields;
 use super::post::base64;
 use super::{Detached, Parameter, Received};
@@ -36,7 +36,7 @@ pub fn decode(query: &str) -> Result<Received, Refusal> {
     Ok(Received {
         binding: Binding::Redirect,
         parameter,
-        octets: String::from_utf8(octets).map_err(|_| Refusal::NotWellFormed)?,
+        octets: normalized(String::from_utf8(octets).map_err(|_| Refusal::NotWellFormed)?),
         relay_state: relay_state(&fields)?,
         detached: detached(&fields, parameter),
     })

@@ -3,6 +3,7 @@
 
 use super::super::names::Binding;
 use super::super::refusal::Refusal;
+use super::super::xml::normalized;
 use super::{Detached, Parameter, Received};
 
 /// Takes the body of a SOAP request or of the answer to one.
@@ -13,7 +14,7 @@ pub fn decode(body: &[u8], awaited: Parameter) -> Result<Received, Refusal> {
     Ok(Received {
         binding: Binding::Soap,
         parameter: awaited,
-        octets: std::str::from_utf8(body).map_err(|_| Refusal::NotWellFormed)?.to_owned(),
+        octets: normalized(std::str::from_utf8(body).map_err(|_| Refusal::NotWellFormed)?.to_owned()),
         relay_state: None,
         detached: Detached::Absent,
     })

@@ -23,10 +23,13 @@ pub use self::seal::{EncryptedId, RANDOM_OCTETS};
 use super::message;
 use super::names::NameId;
 use super::refusal::Refusal;
-use super::xml::{Document, Node, SAML};
+use super::xml::{Document, Node, SAML, normalized};
 
 /// The most private keys that are tried: the present one, the one before and the one to come.
 pub const MOST_KEYS: usize = 3;
+/// The most private-key operations for a message of which nobody knows yet who sent it (VAL-01). It is
+/// enough for three keys of ours if one key is wrapped, and for two if two are.
+const MOST_FOR_STRANGERS: usize = 4;
 
 /// The private keys that identity providers encrypt to, all of which are tried (SLO-28).
 #[derive(Debug)]
@@ -40,8 +43,8 @@ pub(super) static NO_KEYS: DecryptionKeys =
     DecryptionKeys { keys: Vec::new(), operations: AtomicU64::new(0) };
 
 impl DecryptionKeys {
-    /// Takes the RSA keys among `keys`, at most [`MOST_KEYS`] of them: each is tried on each
-    /// message, which may come from anyone.
+    /// Takes the RSA keys among `keys`, at most [`MOST_KEYS`] of them, the one in use first: each is
+    /// tried on each message, which may come from anyone.
     #[must_use]
     pub fn new(keys: impl IntoIterator<Item = PKey<Private>>) -> Self {
         let keys = keys.into_iter().filter(|key| key.id() == Id::RSA).take(MOST_KEYS).collect();
@@ -95,7 +98,8 @@ impl Encrypted {
     }
 
     /// Decrypts. Every fitting key is tried on every wrapped key, and the content decrypted each
-    /// time, whatever came of the one before: the work does not tell what failed.
+    /// time, whatever came of the one before: the work does not tell what failed. Under no signature
+    /// the trials end with [`MOST_FOR_STRANGERS`].
     ///
     /// # Errors
     /// [`Undecryptable`].
@@ -104,20 +108,24 @@ impl Encrypted {
         if cover == Cover::Unsigned && !envelope.block.is_authenticated() {
             return Err(Undecryptable);
         }
+        let most = match cover {
+            Cover::Signed => usize::MAX,
+            Cover::Unsigned => MOST_FOR_STRANGERS,
+        };
+        let pairs = keys.keys.iter().flat_map(|key| envelope.keys.iter().map(move |wrapped| (key, wrapped)));
+        let fitting = pairs.filter(|(key, wrapped)| key.size() == wrapped.octets.len());
         let mut opened = None;
-        for wrapped in &envelope.keys {
-            for key in keys.keys.iter().filter(|key| key.size() == wrapped.octets.len()) {
-                keys.operations.fetch_add(1, Ordering::Relaxed);
-                let content_key = wrapped.unwrap_with(key).filter(|k| k.len() == envelope.block.key_size());
-                let known = content_key.is_some();
-                let content_key = content_key.unwrap_or_else(|| vec![0; envelope.block.key_size()]);
-                let octets = envelope.block.decrypt(&content_key, &envelope.octets);
-                // Under the stand-in key anybody can encrypt: that plaintext never counts.
-                opened = opened.or(octets.filter(|_| known));
-            }
+        for (key, wrapped) in fitting.take(most) {
+            keys.operations.fetch_add(1, Ordering::Relaxed);
+            let content_key = wrapped.unwrap_with(key).filter(|k| k.len() == envelope.block.key_size());
+            let known = content_key.is_some();
+            let content_key = content_key.unwrap_or_else(|| vec![0; envelope.block.key_size()]);
+            let octets = envelope.block.decrypt(&content_key, &envelope.octets);
+            // Under the stand-in key anybody can encrypt: that plaintext never counts.
+            opened = opened.or(octets.filter(|_| known));
         }
         let text = opened.and_then(|octets| String::from_utf8(octets).ok()).ok_or(Undecryptable)?;
-        Ok(Plaintext::new(&text, &self.namespaces))
+        Ok(Plaintext::new(&normalized(text), &self.namespaces))
     }
 
     /// The NameID inside an EncryptedID that a verified signature covers (SLO-28).
@@ -152,6 +160,7 @@ impl Plaintext {
         for (prefix, name) in namespaces {
             let colon = if prefix.is_empty() { "" } else { ":" };
             let name = name.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+            let name = name.replace('\t', "&#9;").replace('\n', "&#10;").replace('\r', "&#13;");
             // Writing to a String cannot fail.
             let _ = write!(enclosed, " xmlns{colon}{prefix}=\"{name}\"");
         }

@@ -1,13 +1,18 @@
 //! What the second engine's word counts in the running service.
 
+use crate::encryption;
 use crate::support::app::TestApp;
 use crate::support::dsig::RSA_A;
-use crate::support::messages::{LogoutRequest, Name};
+use crate::support::idp::SoapAnswer;
+use crate::support::messages::{LogoutRequest, Name, Signed};
 use crate::support::story::{INDEX, Scene, Via};
+use crate::support::xmlenc::Sealing;
 
 /// An attribute named ID that is no name: allowed where the schema lets anything stand, and more than
 /// samael takes. It makes the two engines differ about an authentic message.
 const ODD: &str = "<samlp:Extensions><x:odd xmlns:x=\"urn:x\" ID=\"1 2\"></x:odd></samlp:Extensions>";
+
+const ODD_ATTRIBUTE: &str = "<saml:AttributeStatement><saml:Attribute Name=\"n\"><saml:AttributeValue><x:odd xmlns:x=\"urn:x\" ID=\"1 2\"></x:odd></saml:AttributeValue></saml:Attribute></saml:AttributeStatement>";
 
 async fn scene(mode: &str) -> Scene {
     let app = TestApp::start_with(&[("SIGNOFF_SECOND_OPINION", mode)]).await;
@@ -68,14 +73,13 @@ async fn off_or_over_redirect_nobody_is_asked() {
 async fn enforced_a_response_that_is_not_confirmed_signs_nobody_in() {
     let scene = scene("enforce").await;
     let name = Name::email("bob@example.org");
-    let odd = "<saml:AttributeStatement><saml:Attribute Name=\"n\"><saml:AttributeValue><x:odd xmlns:x=\"urn:x\" ID=\"1 2\"></x:odd></saml:AttributeValue></saml:Attribute></saml:AttributeStatement>";
     let bob = scene.app.browser();
     let mut response = scene.idp.response(None, &name, "s-2");
-    response.assertion.attributes = odd.to_owned();
+    response.assertion.attributes = ODD_ATTRIBUTE.to_owned();
     assert_eq!(bob.bring(&response.signed(scene.idp.key), None).await.status, 400);
     assert!(!bob.is_signed_in().await);
     assert_eq!(noted(&scene, "refused").await, 1);
-    response.assertion.attributes = odd.replace("1 2", "_12");
+    response.assertion.attributes = ODD_ATTRIBUTE.replace("1 2", "_12");
     assert_eq!(bob.bring(&response.signed(scene.idp.key), None).await.status, 303, "the twin");
     scene.done().await;
 }
@@ -95,6 +99,76 @@ async fn enforced_an_answer_that_is_not_confirmed_completes_nothing() {
     assert!(taken.status < 400, "{}", taken.body);
     assert_eq!(scene.app.count("select count(*) from logout_leg where state = 'confirmed'").await, 1);
     scene.done().await;
+}
+
+/// The answer that a worker gets over SOAP: no confirmation, and the request is tried once more.
+#[tokio::test]
+async fn enforced_a_soap_answer_that_is_not_confirmed_confirms_nothing() {
+    for (mode, first, in_the_end) in [("enforce", "queued", "confirmed"), ("audit", "confirmed", "confirmed")]
+    {
+        let app = TestApp::start_with(&[("SIGNOFF_SECOND_OPINION", mode)]).await;
+        let idp = app.idp_with_soap("idp-a", &RSA_A).await;
+        let scene = Scene::enter(app, idp).await;
+        let soap = scene.idp.soap.as_ref().unwrap();
+        soap.answer(SoapAnswer::Extended(ODD));
+        scene.app.end_by_admin(&scene.alice).await;
+        scene.app.work().await;
+        let leg = async || -> String {
+            let state = "select state from logout_leg";
+            sqlx::query_scalar(state).fetch_one(&scene.app.pool).await.unwrap()
+        };
+        assert_eq!((soap.calls().len(), leg().await.as_str()), (1, first), "{mode}");
+        assert_eq!(noted(&scene, "doubted").await, usize::from(mode == "audit"));
+        // The twin: what comes next is as usual.
+        scene.app.advance(chrono::TimeDelta::minutes(1));
+        scene.app.work().await;
+        assert_eq!(leg().await, in_the_end, "{mode}");
+        assert_eq!(soap.calls().len(), if mode == "enforce" { 2 } else { 1 });
+        scene.app.remove().await;
+    }
+}
+
+/// What is encrypted: of the assertion inside, signed by itself, the second engine is shown what was
+/// decrypted; where only what is around it is signed, the ciphertext.
+#[tokio::test]
+async fn enforced_an_encrypted_assertion_that_is_not_confirmed_signs_nobody_in() {
+    let app = encryption::start(&[("SIGNOFF_SECOND_OPINION", "enforce")]).await;
+    let idp = app.idp("idp-a", &RSA_A).await;
+    let scene = Scene::enter(app, idp).await;
+    let bring = async |signed: Signed, attributes: &str| {
+        let browser = scene.app.browser();
+        let mut response = scene.idp.response(None, &Name::email("bob@example.org"), "s-2");
+        response.assertion.attributes = attributes.to_owned();
+        let xml = encryption::sealed(&scene.idp, response, signed, Sealing::of(&encryption::PRESENT));
+        let status = browser.bring(&xml, None).await.status;
+        assert_eq!(browser.is_signed_in().await, status == 303);
+        status
+    };
+    let right = ODD_ATTRIBUTE.replace("1 2", "_12");
+    for (signed, status) in [(Signed::Assertion, 400), (Signed::Both, 400), (Signed::Response, 303)] {
+        assert_eq!(bring(signed, ODD_ATTRIBUTE).await, status, "{signed:?}");
+        assert_eq!(bring(signed, &right).await, 303, "the twin, {signed:?}");
+    }
+    assert!(noted(&scene, "refused").await >= 1);
+    scene.done().await;
+}
+
+#[tokio::test]
+async fn enforced_a_request_with_an_encrypted_name_that_is_not_confirmed_ends_nothing() {
+    for via in [Via::Post, Via::Soap] {
+        let app = encryption::start(&[("SIGNOFF_SECOND_OPINION", "enforce")]).await;
+        let idp = app.idp("idp-a", &RSA_A).await;
+        let scene = Scene::enter(app, idp).await;
+        let mut request = scene.request(via);
+        request.identifier = Sealing::of(&encryption::PRESENT).element("EncryptedID", &scene.name.xml());
+        let twin = LogoutRequest { id: Some("_twin".to_owned()), ..request.clone() };
+        request.extensions = ODD.to_owned();
+        assert_eq!(scene.send(via, &request).await.status(), "Requester/RequestDenied", "{via:?}");
+        scene.assert_refused("second-opinion").await;
+        assert_eq!(scene.send(via, &twin).await.status(), "Success", "the twin, {via:?}");
+        assert!(!scene.alice.is_signed_in().await);
+        scene.done().await;
+    }
 }
 
 /// More octets than are judged on the spot: elsewhere, and no less.

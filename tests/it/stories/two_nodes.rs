@@ -63,6 +63,55 @@ async fn an_import_at_one_node_is_effective_at_the_other() {
     scene.done().await;
 }
 
+/// What arrives by itself, too: the assertion consumer service looks the issuer up again. Strangers
+/// cannot have it do that without end.
+#[tokio::test]
+async fn an_import_at_one_node_is_effective_where_a_response_arrives_but_not_for_any_number_of_strangers() {
+    let scene = Scene::new().await;
+    let node = scene.app.second_node().await;
+    let imported = async |slug: &str| {
+        let idp = Idp::new(slug, &RSA_B, scene.app.sp.clone(), scene.app.clock.clone());
+        let metadata = idp.metadata().xml();
+        scene.app.try_import(slug, &metadata, Import { allow_unsolicited: true }).await.unwrap();
+        idp
+    };
+    let arrives = async |idp: &Idp, index: &str| {
+        let browser = Browser::new(&node.authority);
+        let response = idp.response(None, &Name::email("bob@example.org"), index).signed(idp.key);
+        browser.bring(&response, None).await.status
+    };
+    assert_eq!(arrives(&imported("idp-b").await, "b").await, 303);
+    let stranger = Idp::new("idp-x", &RSA_B, scene.app.sp.clone(), scene.app.clock.clone());
+    for _ in 0..25 {
+        assert_eq!(arrives(&stranger, "x").await, 400);
+    }
+    let idp = imported("idp-c").await;
+    assert_eq!(arrives(&idp, "c").await, 400, "the node has asked too often to see it now");
+    scene.app.advance(TimeDelta::seconds(1));
+    assert_eq!(arrives(&idp, "c").await, 303);
+    scene.done().await;
+}
+
+/// What has changed since the node last looked is looked at again, and costs nobody the sign-in.
+#[tokio::test]
+async fn a_switch_turned_at_one_node_does_not_stop_a_response_at_the_other() {
+    let scene = Scene::new().await;
+    let node = scene.app.second_node().await;
+    let bob = Browser::new(&node.authority);
+    bob.arrive(&scene.idp, &Name::email("bob@example.org"), "b").await;
+    scene.app.set_switch("idp-a", "accept_offset_times", "true").await;
+    let carol = Browser::new(&node.authority);
+    carol.arrive(&scene.idp, &Name::email("carol@example.org"), "c").await;
+    assert!(carol.is_signed_in().await);
+    // And what it forbids is forbidden.
+    scene.app.set_switch("idp-a", "allow_unsolicited", "false").await;
+    let dave = Browser::new(&node.authority);
+    let response = scene.idp.response(None, &Name::email("dave@example.org"), "d").signed(scene.idp.key);
+    assert_eq!(dave.bring(&response, None).await.status, 400);
+    assert!(!dave.is_signed_in().await);
+    scene.done().await;
+}
+
 /// No node ever trusts a key that another has removed.
 #[tokio::test]
 async fn a_key_removed_at_one_node_is_trusted_at_no_other() {

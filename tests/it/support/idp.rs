@@ -382,6 +382,8 @@ pub enum SoapAnswer {
     Status(Vec<&'static str>),
     /// Whatever stands here, with that HTTP status.
     Raw(u16, String),
+    /// Success, with that in its Extensions.
+    Extended(&'static str),
     /// Success, signed by another key.
     Foreign,
     /// Success to another request.
@@ -485,12 +487,21 @@ impl SoapState {
             if answers.is_empty() { SoapAnswer::Status(vec!["Success"]) } else { answers.remove(0) }
         };
         let (status, text) = match next {
-            SoapAnswer::Status(codes) => (200, envelope(&self.response(request.id(), &codes, self.key))),
+            SoapAnswer::Status(codes) => {
+                (200, envelope(&self.response(request.id(), &codes).signed(self.key)))
+            }
+            SoapAnswer::Extended(extensions) => {
+                let mut response = self.response(request.id(), &["Success"]);
+                response.extensions = extensions.to_owned();
+                (200, envelope(&response.signed(self.key)))
+            }
             SoapAnswer::Raw(status, text) => (status, text),
             SoapAnswer::Foreign => {
-                (200, envelope(&self.response(request.id(), &["Success"], &dsig::RSA_ATTACKER)))
+                (200, envelope(&self.response(request.id(), &["Success"]).signed(&dsig::RSA_ATTACKER)))
             }
-            SoapAnswer::WrongRequest => (200, envelope(&self.response("_another", &["Success"], self.key))),
+            SoapAnswer::WrongRequest => {
+                (200, envelope(&self.response("_another", &["Success"]).signed(self.key)))
+            }
             SoapAnswer::Hangup => return,
         };
         let answer = format!(
@@ -501,7 +512,7 @@ impl SoapState {
         let _ = stream.shutdown().await;
     }
 
-    fn response(&self, in_response_to: &str, codes: &[&str], key: &Key) -> String {
+    fn response(&self, in_response_to: &str, codes: &[&str]) -> LogoutResponse {
         LogoutResponse {
             id: Some(format!("_soap{in_response_to}")),
             version: Some("2.0".to_owned()),
@@ -514,6 +525,5 @@ impl SoapState {
             status_message: None,
             finish: |text| text,
         }
-        .signed(key)
     }
 }

@@ -214,10 +214,9 @@ impl Starting<'_> {
         let Some(text) = &self.wanted.return_to else { return Ok(None) };
         let target = self.app.target_for_caller(conn, self.caller.role.application(), text).await?;
         let refused = || {
-            Refused::unprocessable(
-                "return_to",
-                "expected an address that is in the list of logout URLs, or at an origin that may be returned to",
-            )
+            let expected = "expected an address that is in the list of logout URLs, or at an origin that may be \
+                            returned to";
+            Refused::unprocessable("return_to", expected)
         };
         Ok(Some(target.ok_or_else(refused)?))
     }

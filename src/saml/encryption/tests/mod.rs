@@ -207,6 +207,24 @@ fn a_plaintext_may_lean_on_the_namespaces_around_it() {
 }
 
 #[test]
+fn white_space_in_and_around_a_plaintext_is_what_xml_says_it_is() {
+    let keys = decryption(&[0]);
+    let odd = assertion(ALICE).replace("alice", "al\r\nice").replace(" Format=\"f\"", " Format=\"f\ng\"");
+    let inner = response(&recipe(GCM256).encrypt("EncryptedAssertion", &odd));
+    assert_eq!(name(&signed(&inner, "_r"), &keys).as_deref(), Ok("al\nice"));
+    // A signature inside is over that form, too.
+    let normal = odd.replace("\r\n", "\n").replace("f\ng", "f g");
+    let spelt = signed(&normal, "_a").replace("al\nice", "al\r\nice").replace("f g", "f\tg");
+    let spelt = response(&recipe(GCM256).encrypt("EncryptedAssertion", &spelt));
+    assert_eq!(name(&spelt, &keys).as_deref(), Ok("al\nice"));
+    // The namespaces around it were written with references.
+    let around = [("p".to_owned(), "a\n\t\r\"<&b".to_owned())];
+    let plaintext = Plaintext::new("<p:x/>", &around);
+    assert_eq!(normalized(plaintext.enclosed.clone()), plaintext.enclosed);
+    assert!(plaintext.document().unwrap().root().is("a\n\t\r\"<&b", "x"));
+}
+
+#[test]
 fn slo_43_the_encrypted_id_that_we_send_can_be_read_by_whom_it_is_for() {
     let name_id = NameId { format: Some("f".into()), ..NameId::bare("alice & bob") };
     // As it is read out of the identity provider's metadata.

@@ -157,6 +157,35 @@ fn f_29_whatever_fails_fails_in_one_way_and_with_the_same_work() {
     assert_eq!((name(&covered(&good), &keys).as_deref(), keys.operations()), (Ok("alice"), 2));
 }
 
+/// A key of ours is used so many times, and who it is for found among them.
+#[test]
+fn val_01_a_stranger_buys_four_private_key_operations_and_no_more() {
+    let doubled = |xml: String| {
+        let at = xml.find("<e:EncryptedKey").unwrap();
+        let end = xml.find("</e:EncryptedKey>").unwrap() + "</e:EncryptedKey>".len();
+        xml[..at].to_owned() + &xml[at..end].replace(" Id=\"_k\"", "").repeat(2) + &xml[end..]
+    };
+    let inner = signed(&assertion(ALICE), "_a");
+    for (wrapped, to_which, unsigned, signed_too) in [
+        // How many wrapped keys, for which of our keys, what it costs without a signature and with one.
+        (1, 0, (true, 3), (true, 3)),
+        (1, 2, (true, 3), (true, 3)),
+        (2, 0, (true, 4), (true, 6)),
+        (2, 1, (true, 4), (true, 6)),
+        (2, 2, (false, 4), (true, 6)),
+    ] {
+        let finish: fn(String) -> String = if wrapped == 2 { doubled } else { |xml| xml };
+        let recipe = Recipe { to: to(to_which), finish, ..recipe(GCM256) };
+        let unsigned_response = response(&recipe.encrypt("EncryptedAssertion", &inner));
+        let signed_response = signed(&unsigned_response, "_r");
+        for (xml, expected) in [(unsigned_response, unsigned), (signed_response, signed_too)] {
+            let keys = decryption(&[0, 1, 2]);
+            let found = name(&xml, &keys).is_ok();
+            assert_eq!((found, keys.operations()), expected, "{wrapped} wrapped for {to_which}");
+        }
+    }
+}
+
 #[test]
 fn f_29_no_length_of_a_ciphertext_does_harm() {
     for block in BLOCK_ALGORITHMS {
