@@ -302,7 +302,7 @@ fn fillings(room: usize) -> Vec<(&'static str, String)> {
         }
         namespaces.push_str("/>");
     }
-    vec![
+    let all = vec![
         ("empty elements", repeated("<x/>")),
         ("elements with text", repeated("<x>y</x>")),
         ("references", format!("<x>{}</x>", repeated("&lt;"))),
@@ -316,8 +316,11 @@ fn fillings(room: usize) -> Vec<(&'static str, String)> {
         ("line breaks", format!("<x>{}</x>", repeated("\r\n"))),
         ("white space in attributes", repeated("<x a=\"\t\n\r\n\"/>")),
         ("CDATA", format!("<x>{}</x>", repeated("<![CDATA[]]>"))),
-        ("IDs", (0..room / 16).map(|n| format!("<x ID=\"i{n:06}\"/>")).collect::<Vec<_>>().concat()),
-    ]
+        ("IDs", (0..room / 17).map(|n| format!("<x ID=\"i{n:06}\"/>")).collect::<Vec<_>>().concat()),
+    ];
+    // One that does not fit would be refused at once, and measure nothing.
+    assert!(all.iter().all(|(_, filling)| (room - 8192..room + 16).contains(&filling.len())));
+    all
 }
 
 /// Many namespaces in scope, and many elements that use one of them.

@@ -10,7 +10,7 @@ use crate::support::dsig::{EC_256, Hex, RSA_A, RSA_ATTACKER, RSA_B, deflate, per
 use crate::support::http::HttpReply;
 use crate::support::idp::Idp;
 use crate::support::messages::{Confirmation, Issuer, Name, Response, Signed, instant};
-use crate::support::story::{ACS, INDEX, Via, assert_uncached};
+use crate::support::story::{ACS, INDEX, Via, assert_uncached, send_request};
 use crate::support::xml::{Element, SAMLP};
 
 /// One identity provider, one browser about to sign in.
@@ -321,6 +321,73 @@ async fn sso_16_an_assertion_signs_in_once() {
     assert!(one.is_signed_in().await);
     assert!(!two.is_signed_in().await);
     door.app.assert_audited("SSO-16").await;
+    door.done().await;
+}
+
+/// At one identity provider a session is one person's: whoever else signs in there, or comes without a
+/// name, ends it and has a new one; the same person keeps it.
+#[tokio::test]
+async fn another_person_of_the_same_idp_does_not_join_the_session() {
+    let door = Door::new().await;
+    let browser = door.app.browser();
+    let id = async || browser.session().await["session_id"].as_str().unwrap().to_owned();
+    let living = async || {
+        let all = "select s.public_id, count(*) from session s join authentication a on a.session_id = s.id
+                    where s.ended_at is null group by s.public_id";
+        sqlx::query_as::<_, (String, i64)>(all).fetch_all(&door.app.pool).await.unwrap()
+    };
+    browser.sign_in(&door.idp, &door.name, "1").await;
+    let alices = id().await;
+    browser.sign_in(&door.idp, &door.name, "2").await;
+    assert_eq!(id().await, alices, "the same person");
+    browser.sign_in(&door.idp, &Name::email("bob@example.org"), "3").await;
+    let bobs = id().await;
+    assert_ne!(bobs, alices);
+    assert_eq!(living().await, [(bobs.clone(), 1)], "alice's is over");
+    browser.sign_in_as(&door.idp, &door.name, "4", |response| response.assertion.identifier.clear()).await;
+    assert_ne!(id().await, bobs);
+    assert_eq!(living().await, [(id().await, 1)], "bob's is over");
+    door.done().await;
+}
+
+/// Whoever is refused because of a logout is told so and offered another sign-in, and nobody else.
+#[tokio::test]
+async fn slo_20_only_who_comes_after_a_logout_reads_that_it_is_over() {
+    let door = Door::new().await;
+    let response = door.idp.response(None, &door.name, INDEX).signed(door.idp.key);
+    let request = door.idp.logout_request(&door.name, &[]);
+    send_request(&door.app.authority, &door.idp, Via::Redirect, &request, None).await;
+    let barred = door.app.browser().bring(&response, None).await;
+    assert_eq!(barred.status, 400);
+    assert!(barred.body.contains("force_authn=true"), "{}", barred.body);
+    let again = door.app.browser().bring(&response, None).await;
+    assert_eq!(again.status, 400);
+    assert!(!again.body.contains("force_authn"), "used twice: {}", again.body);
+    door.app.advance(TimeDelta::seconds(1));
+    door.done().await;
+}
+
+/// The identity provider's word on its session's end is taken to the second, whatever skew is tolerated
+/// elsewhere.
+#[tokio::test]
+async fn slo_33_a_session_that_is_over_before_it_begins_is_none() {
+    let door = Door::new().await;
+    let now = door.app.now();
+    for seconds in [-60, -1, 0] {
+        let end = instant(now + TimeDelta::seconds(seconds));
+        door.refused("SLO-33", |response| {
+            response.assertion.statements[0].session_not_on_or_after = Some(end);
+        })
+        .await;
+    }
+    let end = instant(now + TimeDelta::seconds(1));
+    let alice = door
+        .accepted("a second is left", |response| {
+            response.assertion.statements[0].session_not_on_or_after = Some(end);
+        })
+        .await;
+    door.app.advance(TimeDelta::seconds(1));
+    assert!(!alice.is_signed_in().await);
     door.done().await;
 }
 
