@@ -72,8 +72,8 @@ fn token(scene: &Scene) -> String {
 async fn the_action_registers_a_session_once_and_it_ends_with_the_session_at_the_provider() {
     let scene = Scene::start();
     scene.sign_in_there().await;
-    let (sid, token) = (sid(&scene).await, token(&scene));
-    let login = event(&scene, &sid, &token);
+    let (session, token) = (sid(&scene).await, token(&scene));
+    let login = event(&scene, &session, &token);
     for _ in 0..2 {
         let (said, _) = run(&login);
         assert!(!said.contains("does not know"), "{said}");
@@ -87,7 +87,7 @@ async fn the_action_registers_a_session_once_and_it_ends_with_the_session_at_the
     let lines = feed.pointer("/revocations").unwrap().as_array().unwrap();
     assert_eq!(lines.len(), 1, "{feed}");
     let line = lines.first().unwrap();
-    assert_eq!(line.pointer("/session_id").unwrap(), &json!(sid), "{line}");
+    assert_eq!(line.pointer("/session_id").unwrap(), &json!(session), "{line}");
     let own = line.pointer("/participations").unwrap().as_array().unwrap();
     assert_eq!(own.len(), 1, "said twice, registered once: {line}");
     let own = api(&scene, &token, &format!("/sessions/{}", own.first().unwrap().as_str().unwrap())).await;

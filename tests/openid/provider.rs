@@ -134,7 +134,7 @@ async fn slo_52_who_walks_away_from_the_question_is_asked_again_at_the_next_visi
 async fn obc_the_person_signs_out_at_the_provider_and_all_is_over_here() {
     let scene = Scene::start();
     scene.sign_in_at_both().await;
-    let [one, two] = applications(&scene).await;
+    let [one, two] = applications(&scene);
     scene.0.opens_until(&one, "Signed in as demo|alice").await;
     scene.0.opens_until(&two, "Signed in as demo|alice").await;
     let question = scene.0.open(&format!("{}/session/end", scene.0.openid)).await;
@@ -164,7 +164,7 @@ async fn oidc_06_an_id_token_is_no_logout_token() {
 }
 
 /// The demonstration's two applications.
-async fn applications(scene: &Scene) -> [String; 2] {
+fn applications(scene: &Scene) -> [String; 2] {
     let list = scene.0.signoff(&["application", "list", "--json"]);
     let list: Vec<Value> = serde_json::from_str(&list).unwrap();
     let origin = |id: &str| {
