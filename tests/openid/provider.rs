@@ -130,6 +130,26 @@ async fn slo_52_who_walks_away_from_the_question_is_asked_again_at_the_next_visi
     assert!(!scene.is_known_there().await);
 }
 
+/// What this provider calls the end of a session is the end of our part in it: who declines is still
+/// known there, under another `sid`, and comes in again without a question. A logout token cannot tell.
+#[tokio::test]
+async fn who_declines_there_is_out_here_and_can_come_in_again() {
+    let scene = Scene::start();
+    scene.sign_in_there().await;
+    let before = scene.session().await.unwrap();
+    let asked = scene.begin_sign_out().await;
+    let page = scene.0.browser().submit(&asked, "stay", Some("yes")).await.unwrap();
+    assert!(page.way.iter().any(|url| url.path() == "/auth0/logged-out"), "a way on: {:?}", page.way);
+    assert_eq!(page.status, 200, "{}", page.body);
+    assert_eq!(scene.session().await, None);
+    assert!(scene.is_known_there().await);
+    assert_eq!(scene.logouts().len(), 1);
+    let page = scene.0.open(&scene.login()).await;
+    assert!(page.url.as_str().starts_with(&scene.0.signoff), "no question: {}", page.url);
+    let after = scene.session().await.unwrap();
+    assert_ne!(before.get("session_id"), after.get("session_id"));
+}
+
 #[tokio::test]
 async fn obc_the_person_signs_out_at_the_provider_and_all_is_over_here() {
     let scene = Scene::start();
