@@ -1,7 +1,7 @@
 # "make demo" shows what this is, "make test" runs every test that needs no browser. Both
 # install what is missing first.
 
-.PHONY: help setup setup-all demo run test proxies examples fuzz mutants bench lint fmt sqlx
+.PHONY: help setup setup-all demo run test proxies examples openid browser fuzz mutants bench lint fmt sqlx
 .DEFAULT_GOAL := help
 
 # Somebody else's build directory (root's, for one) is left alone.
@@ -19,6 +19,7 @@ setup-all: # the same with what the cargo feature second-opinion builds against
 	@scripts/setup second-opinion
 
 demo: setup ## the main job on http://127.0.0.1:8080; CHECK=1 clicks through it by itself
+	@scripts/provider
 	cargo run --locked -- demo $(if $(CHECK),--check)
 
 run: setup ## the service, with its settings from the environment and signoff.toml
@@ -35,7 +36,18 @@ examples: ## the examples against the demonstration; Node 20 or newer is needed
 	@scripts/setup examples
 	cd examples/express && npm ci --no-audit --no-fund
 	cd examples/single-page && npm ci --no-audit --no-fund
+	cd tests/examples/sdk && npm ci --no-audit --no-fund
 	cargo test --locked --test examples
+
+openid: ## an OpenID provider and a simulator of Auth0 that we did not write; Node 20 or newer is needed
+	@scripts/setup node
+	cd tests/openid/provider && npm ci --no-audit --no-fund
+	cd tests/openid/simulator && npm ci --no-audit --no-fund
+	cargo test --locked --test openid
+
+browser: setup ## a real browser at the demonstration and the single-page example; Chromium is needed
+	@scripts/has-chromium >/dev/null || { echo "missing: Chromium (or CHROMIUM=PROGRAM); nothing was tested" >&2; exit 1; }
+	cargo test --locked --test browser
 
 fuzz: setup ## every decoder against made-up octets, TIME=60 seconds each (docs/fuzzing.md)
 	scripts/fuzz $(or $(TIME),60)

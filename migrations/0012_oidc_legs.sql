@@ -6,6 +6,8 @@ alter table oidc_authentication add column has_back boolean not null default fal
 alter table oidc_authentication add column end_session_endpoint text;
 
 alter table logout_leg alter column idp_id drop not null;
+-- None where nobody here was signed in, and only what is at the provider ends.
+alter table logout_leg alter column session_id drop not null;
 alter table logout_leg add column oidc_provider text collate "C";
 alter table logout_leg add column oidc_issuer text collate "C";
 alter table logout_leg add column oidc_subject text collate "C";
@@ -22,6 +24,7 @@ alter table logout_leg add constraint logout_leg_state_check
                      'unconfirmed', 'unreachable', 'no_endpoint', 'not_asked', 'returned'));
 
 create index logout_leg_oidc on logout_leg (oidc_issuer, oidc_subject) where oidc_issuer is not null;
+create index logout_leg_oidc_sid on logout_leg (oidc_issuer, oidc_sid) where oidc_sid is not null;
 
 -- Browsers that were sent to a provider to sign out. To take one is to delete the row.
 create table open_oidc_sign_out (

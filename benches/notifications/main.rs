@@ -79,7 +79,8 @@ fn main() {
             let before = (cost::process_ms(service.0.id()), cost::family_ms(postmaster));
             runtime.block_on(write_down(&mut connection, form, turn, many));
             let begun = receiver.wait_for_first();
-            runtime.block_on(wait(&mut connection));
+            receiver.wait_for(many);
+            runtime.block_on(wait(&mut connection, form));
             let seconds = begun.elapsed().as_secs_f64();
             let arrived = receiver.take();
             assert!(arrived >= many, "{arrived} of {many} arrived");
@@ -112,16 +113,19 @@ async fn write_down(connection: &mut PgConnection, form: &str, turn: usize, many
     connection.execute(AssertSqlSafe(statement)).await.unwrap();
 }
 
-/// Until the last one is acknowledged.
-async fn wait(connection: &mut PgConnection) {
-    let limit = Instant::now() + Duration::from_mins(5);
+/// Until it is written down that the last one was acknowledged.
+async fn wait(connection: &mut PgConnection, form: &str) {
+    let limit = Instant::now() + Duration::from_mins(1);
+    let statement = format!(
+        "select exists (select from application a, notification n
+                         where a.slug = '{form}' and n.application_id = a.id and n.state = 'pending')"
+    );
     loop {
-        let row =
-            connection.fetch_one("select exists (select from notification where state = 'pending')").await;
+        let row = connection.fetch_one(AssertSqlSafe(statement.clone())).await;
         if !row.unwrap().get::<bool, _>(0) {
             return;
         }
-        assert!(Instant::now() < limit, "not done in five minutes");
+        assert!(Instant::now() < limit, "not settled in a minute");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
@@ -45,6 +45,15 @@ impl Receiver {
                 Some(at) => return at,
                 None => first = self.inner.begun.wait(first).unwrap(),
             }
+        }
+    }
+
+    /// Until so many have arrived in this turn.
+    pub fn wait_for(&self, many: usize) {
+        let limit = Instant::now() + Duration::from_mins(5);
+        while self.inner.arrived.load(Ordering::SeqCst) < many {
+            assert!(Instant::now() < limit, "not all arrived in five minutes");
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use crate::app::App;
 use crate::outbox::retry;
 use crate::store::notifications::{self, NotificationRow};
-use crate::store::{ApplicationId, LogoutId, NotificationId, StoreError};
+use crate::store::{ApplicationId, LogoutId, NotificationId, StoreError, TokenId, audit};
 
 /// The longest list.
 const LONGEST: u32 = 1_000;
@@ -101,16 +101,18 @@ pub async fn is_of(app: &App, id: i64, application: ApplicationId) -> Result<boo
 /// [`DeliveryFault`].
 pub async fn retry(app: &App, id: i64) -> Result<DeliveryView, DeliveryFault> {
     let mut tx = app.begin().await?;
-    let again = retry_within(app, &mut tx, id).await?;
+    let again = retry_within(app, &mut tx, None, id).await?;
     tx.commit().await.map_err(StoreError::from)?;
     app.0.notify_bell.notify_one();
     Ok(again)
 }
 
-/// The same in the caller's transaction; the caller then rings the bell.
+/// The same in the caller's transaction, in the name of a token or, without one, of a command; the caller
+/// then rings the bell.
 pub(in crate::app) async fn retry_within(
     app: &App,
     conn: &mut PgConnection,
+    by: Option<TokenId>,
     id: i64,
 ) -> Result<DeliveryView, DeliveryFault> {
     let now = app.now();
@@ -119,6 +121,8 @@ pub(in crate::app) async fn retry_within(
     if !due {
         return Err(DeliveryFault::NobodyToTell(id));
     }
+    let what = format!("told again: delivery {id}");
+    audit::add(conn, &app.changed_by(by, "/api/v1/deliveries/{id}/retry", &what)).await?;
     tracing::info!(delivery = id, application = row.application, "a notification is told again by hand");
     Ok(view(row))
 }

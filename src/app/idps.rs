@@ -1,74 +1,21 @@
 //! Identity providers, as administrators see them: imported from metadata, listed, switched.
 
+mod import;
+mod slug;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgConnection;
 
-use crate::app::refusals::Refused;
 use crate::app::{App, IdpPolicy, SwitchError};
-use crate::saml::metadata::{Endpoint, IdpMetadata, MetadataError, Policy};
-use crate::saml::names::{Binding, EntityId};
-use crate::store::audit::Verdict;
+use crate::saml::metadata::{Endpoint, IdpMetadata, MetadataError};
+use crate::saml::names::Binding;
 use crate::store::identity_providers::{self, IdpRow, Wanted};
 use crate::store::{IdpId, StoreError};
 
-/// Where metadata comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// A file in the metadata directory, read at the start.
-    File,
-    /// An administrator's command.
-    Command,
-}
-
-/// How to import.
-#[derive(Debug, Clone)]
-pub struct ImportOptions {
-    /// The name in URLs and on the command line; only for a document with one identity provider.
-    /// None: made from the entity ID, or left as it is.
-    pub slug: Option<String>,
-    /// Take unsolicited Responses (SSO-12). It is switched on, never off, by an import.
-    pub allow_unsolicited: bool,
-    /// Where the document comes from.
-    pub source: Source,
-}
-
-/// What an import did.
-#[derive(Debug, Clone, Serialize)]
-pub struct Imported {
-    /// Those that can be used now.
-    pub idps: Vec<ImportedIdp>,
-    /// Those of an aggregate that cannot be used, and why.
-    pub left_out: Vec<String>,
-}
-
-/// One identity provider of an import.
-#[derive(Debug, Clone, Serialize)]
-pub struct ImportedIdp {
-    /// Its name in URLs and on the command line.
-    pub slug: String,
-    /// Its entity ID.
-    pub entity_id: EntityId,
-    /// What became of it.
-    pub change: Change,
-    /// What an administrator should know: no single logout, keys left out.
-    pub notes: Vec<String>,
-}
-
-/// What an import changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Change {
-    /// It was not known.
-    New,
-    /// It was known otherwise.
-    Changed,
-    /// It was known like this.
-    Unchanged,
-    /// It was imported by a command before; a file does not override that.
-    KeptCommand,
-}
+pub(in crate::app) use import::import_within;
+pub use import::{Change, ImportOptions, Imported, ImportedIdp, Source, import};
 
 /// Why nothing was imported or changed.
 #[derive(Debug, thiserror::Error)]
@@ -132,48 +79,6 @@ pub struct IdpView {
     pub encryption_keys: Vec<String>,
     /// The switches set for it.
     pub policy: IdpPolicy,
-}
-
-/// Imports all identity providers of a metadata document, each as the next version of what was known
-/// of it, in one transaction. What was switched on, off or disabled stays so.
-///
-/// # Errors
-/// [`IdpError`]; nothing is imported then.
-pub async fn import(app: &App, xml: &[u8], options: &ImportOptions) -> Result<Imported, IdpError> {
-    let mut tx = app.begin().await?;
-    let imported = import_within(app, &mut tx, xml, options).await?;
-    tx.commit().await.map_err(StoreError::from)?;
-    app.renewed().await?;
-    Ok(imported)
-}
-
-/// The same in the caller's transaction; the caller then reads identity providers anew.
-pub(in crate::app) async fn import_within(
-    app: &App,
-    conn: &mut PgConnection,
-    xml: &[u8],
-    options: &ImportOptions,
-) -> Result<Imported, IdpError> {
-    let now = app.now();
-    let base = &app.0.settings.base_url;
-    let reading = IdpMetadata::read(xml, Policy { loopback_http: !base.is_https() }, now)
-        .inspect_err(|refused| app.note_refused_metadata(xml, refused))?;
-    if let Some(slug) = &options.slug {
-        if !is_slug(slug) {
-            return Err(IdpError::Slug(slug.clone()));
-        }
-        if reading.idps.len() != 1 {
-            return Err(IdpError::SlugForSeveral(reading.idps.len()));
-        }
-    }
-    let mut idps = Vec::new();
-    for metadata in &reading.idps {
-        idps.push(import_one(conn, metadata, options, now).await?);
-    }
-    for idp in &idps {
-        tracing::info!(idp = idp.slug, entity_id = %idp.entity_id, change = ?idp.change, "metadata imported");
-    }
-    Ok(Imported { idps, left_out: reading.left_out.iter().map(ToString::to_string).collect() })
 }
 
 /// All identity providers, by slug.
@@ -245,61 +150,6 @@ pub(in crate::app) fn switch(
     Ok(())
 }
 
-impl App {
-    /// Counts a document of metadata that was refused, for the audit (VAL-23).
-    fn note_refused_metadata(&self, xml: &[u8], refused: &MetadataError) {
-        let refused = Refused {
-            endpoint: "metadata",
-            binding: None,
-            issuer: None,
-            message_id: None,
-            digest: openssl::sha::sha256(xml),
-            verdict: Verdict::Refused,
-            rule: refused.rule(),
-            source: None,
-            detail: refused.to_string(),
-        };
-        self.0.refusals.note(&refused, self.now());
-    }
-}
-
-async fn import_one(
-    conn: &mut PgConnection,
-    metadata: &IdpMetadata,
-    options: &ImportOptions,
-    now: DateTime<Utc>,
-) -> Result<ImportedIdp, IdpError> {
-    let entity_id = metadata.entity_id.as_str();
-    let known = identity_providers::lock(conn, entity_id).await?;
-    let slug = slug_for(conn, metadata, options, known.as_ref()).await?;
-    let mut policy = known.as_ref().map_or_else(|| Ok(IdpPolicy::default()), policy_of)?;
-    policy.allow_unsolicited |= options.allow_unsolicited;
-    let (json, policy) = (json(metadata), json(&policy));
-    let change = match &known {
-        None => Change::New,
-        Some(known) if options.source == Source::File && known.source == "command" => Change::KeptCommand,
-        Some(known) if (&known.metadata, &known.policy, &known.slug) == (&json, &policy, &slug) => {
-            Change::Unchanged
-        }
-        Some(_) => Change::Changed,
-    };
-    if matches!(change, Change::New | Change::Changed) {
-        let wanted = Wanted {
-            slug: &slug,
-            state: known.as_ref().map_or("enabled", |known| known.state.as_str()),
-            source: if options.source == Source::File { "file" } else { "command" },
-            ..wanted(metadata, &json, &policy)
-        };
-        identity_providers::save(conn, &wanted, now).await?;
-    }
-    Ok(ImportedIdp {
-        slug,
-        entity_id: metadata.entity_id.clone(),
-        change,
-        notes: metadata.notes.iter().map(ToString::to_string).collect(),
-    })
-}
-
 fn wanted<'a>(metadata: &'a IdpMetadata, json: &'a Value, policy: &'a Value) -> Wanted<'a> {
     Wanted {
         slug: "",
@@ -337,7 +187,8 @@ pub(in crate::app) async fn change_within(
     alter: impl FnOnce(&mut IdpRow, &mut IdpPolicy) -> Result<(), IdpError>,
 ) -> Result<bool, IdpError> {
     let unknown = || IdpError::Unknown(entity_id.to_owned());
-    let mut row = identity_providers::lock(conn, entity_id).await?.ok_or_else(unknown)?;
+    let row = identity_providers::lock(conn, entity_id).await?.filter(|row| row.removed_at.is_none());
+    let mut row = row.ok_or_else(unknown)?;
     let mut policy = policy_of(&row)?;
     let before = (row.state.clone(), policy);
     alter(&mut row, &mut policy)?;
@@ -392,65 +243,4 @@ const fn corrupt(column: &'static str, row: IdpId) -> StoreError {
 /// Plain structs of ours: they always have a JSON form.
 fn json(value: &impl Serialize) -> Value {
     serde_json::to_value(value).unwrap_or_default()
-}
-
-async fn slug_for(
-    conn: &mut PgConnection,
-    metadata: &IdpMetadata,
-    options: &ImportOptions,
-    known: Option<&IdpRow>,
-) -> Result<String, IdpError> {
-    let entity_id = metadata.entity_id.as_str();
-    if let Some(slug) = &options.slug {
-        let taken = identity_providers::slug_taken(conn, slug, entity_id).await?;
-        return if taken { Err(IdpError::SlugTaken(slug.clone())) } else { Ok(slug.clone()) };
-    }
-    if let Some(known) = known {
-        return Ok(known.slug.clone());
-    }
-    let first = slug_of(entity_id);
-    let mut slug = first.clone();
-    let mut number = 1;
-    while identity_providers::slug_taken(conn, &slug, entity_id).await? {
-        number += 1;
-        slug = format!("{first}-{number}");
-    }
-    Ok(slug)
-}
-
-/// A slug made from an entity ID: its host, or else its letters and digits.
-fn slug_of(entity_id: &str) -> String {
-    let host = url::Url::parse(entity_id).ok().and_then(|url| url.host_str().map(str::to_owned));
-    let text = host.unwrap_or_else(|| entity_id.to_owned()).to_ascii_lowercase();
-    let plain: String =
-        text.chars().map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' }).collect();
-    let short: String = plain.trim_matches('-').chars().take(48).collect();
-    if short.is_empty() { "idp".to_owned() } else { short }
-}
-
-fn is_slug(text: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
-    let first = text.chars().next().is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    first && text.len() <= 63 && text.chars().all(allowed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slug_is_made_from_the_host() {
-        for (entity_id, slug) in [
-            ("https://idp.Example.com/saml", "idp-example-com"),
-            ("http://127.0.0.1:9000/metadata", "127-0-0-1"),
-            ("urn:Example:IdP", "urn-example-idp"),
-            ("ééé", "idp"),
-        ] {
-            assert_eq!(slug_of(entity_id), slug);
-            assert!(is_slug(slug));
-        }
-        for wrong in ["", "-a", "A", "a b", "a/b", ".a", &"a".repeat(64)] {
-            assert!(!is_slug(wrong), "{wrong}");
-        }
-    }
 }

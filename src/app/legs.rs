@@ -16,14 +16,28 @@ use crate::saml::names::{Binding, MessageId, SessionIndex};
 use crate::saml::outbound::Reason;
 use crate::store::legs::{self, LegRow};
 use crate::store::logouts::{self, LogoutRow};
-use crate::store::{
-    ApplicationId, LogoutId, SessionId, StoreError, applications, oidc_sign_outs, open_requests, outbox,
-};
+use crate::store::{LogoutId, SessionId, StoreError, oidc_sign_outs, open_requests, outbox};
 
 /// A logout and its legs, locked.
 pub(super) struct Affair {
     pub(super) row: LogoutRow,
     pub(super) legs: Vec<LegRow>,
+}
+
+/// Which legs a browser can be led past: those of the session that it had, or those of a logout that
+/// ended no session here, by whoever was sent to go on with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum LedBy {
+    /// The session's own browser.
+    Session(SessionId),
+    /// A browser that brings the logout's own token.
+    Token,
+}
+
+impl LegRow {
+    pub(super) fn led_by(&self) -> LedBy {
+        self.session.map_or(LedBy::Token, LedBy::Session)
+    }
 }
 
 /// What a saved step means for a browser.
@@ -74,16 +88,15 @@ impl Affair {
         }))
     }
 
-    /// What the state machine makes of it. Only the legs of the session that this browser had can be
-    /// asked through it.
-    pub(super) fn logout(&self, snapshot: &Snapshot, browser: Option<SessionId>) -> Logout {
+    /// What the state machine makes of it. Only some legs can be asked through the browser at hand.
+    pub(super) fn logout(&self, snapshot: &Snapshot, browser: Option<LedBy>) -> Logout {
         let reach = |leg: &LegRow| {
             let known = leg.idp.and_then(|idp| snapshot.by_id(idp));
             let reach = match &leg.oidc {
                 Some(oidc) => oidc::reach(oidc, leg.state),
                 None => known.map_or(Reach::NONE, |idp| idp.reach()),
             };
-            Reach { front: reach.front && browser == Some(leg.session), ..reach }
+            Reach { front: reach.front && browser == Some(leg.led_by()), ..reach }
         };
         Logout {
             deadline: self.row.deadline,
@@ -98,6 +111,7 @@ impl Affair {
                     deadline: leg.deadline,
                     resumed: leg.resumed,
                     resume_until: leg.resume_until,
+                    falls_back: leg.oidc.as_ref().is_some_and(|oidc| oidc.falls_back),
                 })
                 .collect(),
         }
@@ -127,8 +141,10 @@ impl App {
                 Write::Leg(leg) => {
                     let Some(leg) = step.logout.legs.iter().find(|known| known.id == *leg) else { continue };
                     legs::save(conn, leg).await?;
-                    if leg.state != LegState::Queued {
-                        outbox::remove(conn, leg.id).await?;
+                    // Whatever was to be done without a browser is done, or begins now.
+                    outbox::remove(conn, leg.id).await?;
+                    if leg.state == LegState::Queued || leg.state == LegState::Returned && leg.falls_back {
+                        outbox::put(conn, leg.id, now).await?;
                     }
                 }
                 Write::Progress => logouts::save_progress(conn, id, &step.logout).await?,
@@ -229,45 +245,6 @@ impl App {
             (target, None) => Err(target.unwrap_or_else(ReturnTarget::home)),
             (_, Some(handle)) => Ok(handle),
         }
-    }
-
-    /// A return target, if it is allowed: ours, or of an origin that the configuration or an
-    /// application names (SSO-25).
-    pub(super) fn return_target(&self, text: &str) -> Option<ReturnTarget> {
-        let settings = &self.0.settings;
-        ReturnTarget::parse(text, &settings.base_url, &settings.return_origins)
-            .or_else(|| ReturnTarget::parse(text, &settings.base_url, &self.0.origins.known()))
-    }
-
-    /// A return target that was allowed when its logout began.
-    pub(super) fn recorded_target(&self, text: &str) -> Option<ReturnTarget> {
-        ReturnTarget::recorded(text, &self.0.settings.base_url)
-    }
-
-    /// A return target that the settings allow, or an application with its origins and logout URLs:
-    /// that one, if one is given, else any (SSO-25).
-    pub(super) async fn return_target_for(
-        &self,
-        conn: &mut PgConnection,
-        application: Option<ApplicationId>,
-        text: &str,
-    ) -> Result<Option<ReturnTarget>, StoreError> {
-        let settings = &self.0.settings;
-        let ours = match application {
-            // Another application's pages are no business of this one.
-            Some(_) => ReturnTarget::parse(text, &settings.base_url, &settings.return_origins),
-            None => self.return_target(text),
-        };
-        if ours.is_some() {
-            return Ok(ours);
-        }
-        let Some(target) = self.recorded_target(text) else { return Ok(None) };
-        let all = match application {
-            Some(application) => applications::by_id(conn, application).await?.into_iter().collect(),
-            None => applications::all(conn).await?,
-        };
-        let allowed = all.iter().any(|one| target.is_of(&one.origins, &one.logout_urls));
-        Ok(allowed.then_some(target))
     }
 }
 

@@ -5,8 +5,8 @@ pub(in crate::app) mod begin;
 mod go_on;
 mod page;
 
-use crate::app::legs::{Affair, Move};
-use crate::app::{App, Fault, ReturnTarget, Visitor, notify, worker};
+use crate::app::legs::{Affair, LedBy, Move};
+use crate::app::{App, Fault, ReturnTarget, Visitor, WantedReturn, notify, worker};
 use crate::logout::plan::{Browser, Trigger};
 use crate::logout::step::Event;
 use crate::saml::binding::Outbound;
@@ -27,6 +27,8 @@ pub struct Ask {
     pub signed_in: bool,
     /// An unfinished logout of this browser goes first: its LogoutRequest.
     pub resume: Option<Outbound>,
+    /// Where to go on, when nobody is signed in.
+    pub way_on: Option<ReturnTarget>,
 }
 
 /// What `POST /logout` asks for.
@@ -35,7 +37,7 @@ pub struct StartLogout {
     /// The token out of the form.
     pub csrf: String,
     /// Where to go afterwards.
-    pub return_to: Option<String>,
+    pub return_to: WantedReturn,
     /// End only our own session, tell no identity provider (SLO-47).
     pub local_only: bool,
 }
@@ -86,23 +88,26 @@ pub enum Shown {
 
 /// What `GET /logout` shows: nothing ends by a GET (SLO-48).
 ///
-/// An unfinished logout of this browser goes first.
+/// An unfinished logout of this browser goes first. Somebody who is not signed in is shown a way on, if
+/// it is allowed.
 ///
 /// # Errors
 /// [`Unavailable`]: whether somebody is signed in could not be found out.
-pub async fn ask(app: &App, visitor: &Visitor) -> Result<Ask, Unavailable> {
+pub async fn ask(app: &App, visitor: &Visitor, wanted: &WantedReturn) -> Result<Ask, Unavailable> {
+    let nobody = Ask { csrf: None, signed_in: false, resume: None, way_on: None };
     let asked = app.patiently(async {
-        if let Some(outbound) = resume(app, visitor).await? {
-            return Ok(Ask { csrf: None, signed_in: false, resume: Some(outbound) });
+        let resume = resume(app, visitor).await?;
+        if resume.is_some() {
+            return Ok(Ask { resume, ..nobody });
         }
-        let Some(token) = &visitor.session else {
-            return Ok(Ask { csrf: None, signed_in: false, resume: None });
-        };
-        let mut conn = app.connection().await?;
-        let session = sessions::by_cookie(&mut conn, token.hash()).await?;
-        let signed_in = session.is_some_and(|session| session.is_alive(app.alive()));
-        let csrf = if signed_in { Some(app.form_token(token)?) } else { None };
-        Ok(Ask { csrf, signed_in, resume: None })
+        if let Some(token) = &visitor.session {
+            let mut conn = app.connection().await?;
+            let session = sessions::by_cookie(&mut conn, token.hash()).await?;
+            if session.is_some_and(|session| session.is_alive(app.alive())) {
+                return Ok(Ask { csrf: Some(app.form_token(token)?), signed_in: true, ..nobody });
+            }
+        }
+        Ok(Ask { way_on: app.way_on(wanted).await?, ..nobody })
     });
     asked.await.map_err(|fault| Unavailable { incident: app.fault("asking whether to sign out", &fault) })
 }
@@ -152,7 +157,9 @@ pub(super) async fn resume(app: &App, visitor: &Visitor) -> Result<Option<Outbou
     drop(conn);
     let mut tx = app.begin().await?;
     let Some(affair) = Affair::lock(&mut tx, logout).await? else { return Ok(None) };
-    let step = affair.logout(&app.0.registry.snapshot(), Some(session)).step(Event::BrowserReturned, now);
+    let step = affair
+        .logout(&app.0.registry.snapshot(), Some(LedBy::Session(session)))
+        .step(Event::BrowserReturned, now);
     let next = app.save(&mut tx, &affair, step, now).await?;
     tx.commit().await?;
     match next {
@@ -184,10 +191,7 @@ async fn try_start(
         drop(tx);
         return over_already(app, visitor).await;
     };
-    let target = match wanted.return_to.as_deref() {
-        Some(target) => app.return_target_for(&mut tx, None, target).await?,
-        None => None,
-    };
+    let target = app.target_after_logout(&mut tx, &wanted.return_to).await?;
     let handle = app.0.entropy.handle_128()?;
     let new = NewLogout {
         handle: &handle,

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::app::App;
+use crate::app::oidc::behind;
 use crate::store::identity_providers::{self, IdpRow};
 use crate::store::legs::{self, LegRow};
 use crate::store::logouts::{self, LogoutRow};
@@ -78,6 +79,19 @@ pub struct LegLine {
     pub resume_until: DateTime<Utc>,
     /// The status codes of its answer.
     pub answer: Option<String>,
+    /// What was done about the identity provider behind it, if it is an OpenID provider that is the
+    /// service provider there.
+    pub behind: Option<BehindLine>,
+}
+
+/// An identity provider for which not we but an OpenID provider is the service provider.
+#[derive(Debug, Clone, Serialize)]
+pub struct BehindLine {
+    /// The OpenID provider's connection to it; empty if that was not registered.
+    pub connection: String,
+    /// `asked`, which is the most that is ever known, `waiting_browser`, `unreachable` (without a
+    /// browser), `no_endpoint` or `not_asked`.
+    pub state: &'static str,
 }
 
 /// The newest logouts.
@@ -104,7 +118,7 @@ pub async fn show(app: &App, id: i64) -> Result<Option<LogoutDetail>, StoreError
     Ok(Some(LogoutDetail {
         applications: heard.into_iter().map(heard_line).collect(),
         logout: line(row, &idps),
-        legs: legs.into_iter().map(|leg| leg_line(leg, &idps)).collect(),
+        legs: legs.into_iter().map(|leg| leg_line(app, leg, &idps)).collect(),
     }))
 }
 
@@ -133,8 +147,10 @@ fn heard_line(heard: HeardRow) -> HeardLine {
     }
 }
 
-fn leg_line(leg: LegRow, idps: &[IdpRow]) -> LegLine {
+fn leg_line(app: &App, leg: LegRow, idps: &[IdpRow]) -> LegLine {
+    let behind = behind::of(app, &leg);
     LegLine {
+        behind: behind.map(|one| BehindLine { connection: one.connection, state: one.state.as_str() }),
         idp: leg.idp.and_then(|idp| slug(idps, idp)).or(leg.oidc.map(|oidc| oidc.provider)),
         state: legs::state_name(leg.state),
         asked_at: leg.asked_at,

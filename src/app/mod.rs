@@ -36,6 +36,7 @@ mod send;
 pub mod session;
 pub mod session_end;
 pub mod slo;
+mod sweep;
 pub mod tokens;
 mod turned_away;
 mod visitor;
@@ -56,7 +57,7 @@ use tokio_util::task::TaskTracker;
 
 pub use logout::LogoutHandle;
 pub use policy::{IdpPolicy, SwitchError};
-pub use return_target::ReturnTarget;
+pub use return_target::{ReturnTarget, WantedAddress, WantedReturn};
 pub use turned_away::TurnedAway;
 pub use visitor::{ContinueToken, CorrelationToken, SessionToken, Visitor};
 
@@ -130,7 +131,7 @@ struct Inner {
     http: reqwest::Client,
     providers: oidc::Providers,
     /// For OpenID providers.
-    oidc_http: reqwest::Client,
+    oidc_http: oidc::Asker,
     lanes: Lanes,
     large_cases: LargeCases,
     heavy: HeavyWork,
@@ -217,12 +218,12 @@ impl App {
         let refusal_log = RefusalLog::new(clock.now());
         let lanes = Lanes::new(usize::try_from(database::lanes(&settings)).unwrap_or(1));
         let guard = Guard::new(settings.outbound_allow.clone(), settings.base_url.is_loopback());
-        let notifier = Notifier::new(guard, CONNECTIONS_KEPT)?;
+        let notifier = Notifier::new(guard.clone(), CONNECTIONS_KEPT)?;
         let token_keys = Arc::new(keys.tokens.clone());
         Ok(Self(Arc::new(Inner {
             http: crate::outbox::deliver::client()?,
             providers: oidc::Providers::new(&settings.oidc),
-            oidc_http: oidc::client()?,
+            oidc_http: oidc::Asker::new(guard)?,
             settings,
             pool,
             keys,

@@ -174,6 +174,16 @@ impl Snapshot {
         open
     }
 
+    /// The same without one of them.
+    pub(crate) fn without(&self, id: IdpId) -> Self {
+        let others = self.by_entity_id.iter().filter(|(_, idp)| idp.id != id);
+        Self {
+            by_entity_id: others.map(|(name, idp)| (name.clone(), Arc::clone(idp))).collect(),
+            origins: self.origins(),
+            mark: self.mark,
+        }
+    }
+
     /// The origins of all endpoints to which a browser may be sent from a single-logout page.
     pub(crate) fn origins(&self) -> Arc<[String]> {
         Arc::clone(&self.origins)
@@ -206,9 +216,9 @@ impl Registry {
 
     /// Reads all identity providers anew. A row that has not changed is not parsed again.
     pub(crate) async fn reload(&self, conn: &mut PgConnection) -> Result<Arc<Snapshot>, StoreError> {
+        // First the mark: what changes before the rows are read only makes the next look find it old.
+        let mark = identity_providers::mark(conn).await?;
         let rows = identity_providers::all(conn).await?;
-        let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
-        let mark = (count, rows.iter().map(|row| row.version).sum());
         let old = self.snapshot();
         let known = |row: &IdpRow| {
             old.find(&row.entity_id).filter(|idp| (idp.id, idp.version) == (row.id, row.version)).cloned()

@@ -1,11 +1,13 @@
 //! Where a browser may be sent when a story is over (SSO-25, F-30).
 
-use url::Url;
+mod lists;
 
 use crate::config::BaseUrl;
+use crate::logout::return_url::{self, LogoutUrl, ReturnUrl};
+pub use lists::{WantedAddress, WantedReturn};
 
-/// A place to which a browser may be sent: a path of ours, or a URL of a listed origin. Only
-/// [`ReturnTarget::parse`] and [`ReturnTarget::home`] make one.
+/// A place to which a browser may be sent: a path of ours, or a URL that is listed, or of a listed
+/// origin. Only the functions here make one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReturnTarget(String);
 
@@ -23,45 +25,30 @@ impl ReturnTarget {
     /// parsed URL written anew: there is no second reading that could differ.
     #[must_use]
     pub fn parse(text: &str, base: &BaseUrl, origins: &[String]) -> Option<Self> {
-        // A browser drops tabs and newlines and takes a backslash for a slash; nobody honest sends
-        // them, so they are not worth being clever about.
-        let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-        if !plain || text.len() > 2048 {
-            return None;
-        }
         if text.starts_with('/') {
-            let url = Url::parse(base.as_str()).ok()?.join(text).ok()?;
-            return (url.origin().ascii_serialization() == base.as_str()).then(|| Self::of(&url)).flatten();
+            return Self::own(text, base);
         }
-        if !text.contains("://") {
-            return None;
-        }
-        let url = Url::parse(text).ok()?;
-        let anonymous = url.username().is_empty() && url.password().is_none();
-        if !anonymous || !matches!(url.scheme(), "http" | "https") {
-            return None;
-        }
-        let origin = url.origin().ascii_serialization();
-        if origin == base.as_str() {
-            Self::of(&url)
-        } else {
-            origins.contains(&origin).then(|| Self(url.into()))
-        }
+        let url = ReturnUrl::parse(text).ok()?;
+        let origin = url.origin()?;
+        let known = origin == base.as_str() || origins.contains(&origin);
+        if known { Self::of(&url, base) } else { None }
+    }
+
+    /// Takes an absolute URL that one of these means; anything else is none.
+    #[must_use]
+    pub(super) fn listed(text: &str, base: &BaseUrl, urls: &[LogoutUrl]) -> Option<Self> {
+        let url = ReturnUrl::parse(text).ok()?;
+        if urls.iter().any(|known| known.allows(&url)) { Self::of(&url, base) } else { None }
     }
 
     /// Reads a target back that was allowed when it was written down.
     #[must_use]
     pub(super) fn recorded(text: &str, base: &BaseUrl) -> Option<Self> {
-        let origin = Url::parse(text).ok().map(|url| url.origin().ascii_serialization());
-        Self::parse(text, base, &origin.into_iter().collect::<Vec<_>>())
-    }
-
-    /// Whether it is at one of these origins, or one of these URLs, in which `*` stands for one whole
-    /// label of the host.
-    pub(super) fn is_of(&self, origins: &[String], urls: &[String]) -> bool {
-        let Ok(url) = Url::parse(&self.0) else { return false };
-        origins.contains(&url.origin().ascii_serialization())
-            || urls.iter().any(|known| is_meant(known, &url))
+        if text.starts_with('/') {
+            Self::own(text, base)
+        } else {
+            Self::of(&ReturnUrl::parse(text).ok()?, base)
+        }
     }
 
     /// The value for a `Location` header: a path that starts with one slash, or an absolute URL.
@@ -70,22 +57,30 @@ impl ReturnTarget {
         &self.0
     }
 
-    /// The path, query and fragment of a URL of ours. A path that a browser would read as the
-    /// start of another host is none.
-    fn of(url: &Url) -> Option<Self> {
-        let path = &url[url::Position::BeforePath..];
+    /// A path of ours, as a browser would understand it.
+    fn own(text: &str, base: &BaseUrl) -> Option<Self> {
+        if !return_url::is_plain(text) {
+            return None;
+        }
+        let url = url::Url::parse(base.as_str()).ok()?.join(text).ok()?;
+        (url.origin().ascii_serialization() == base.as_str())
+            .then(|| Self::path(&url[url::Position::BeforePath..]))
+            .flatten()
+    }
+
+    /// An allowed URL; of one of ours only what follows the host.
+    fn of(url: &ReturnUrl, base: &BaseUrl) -> Option<Self> {
+        if url.origin().is_some_and(|origin| origin == base.as_str()) {
+            Self::path(url.path_on())
+        } else {
+            Some(Self(url.as_str().to_owned()))
+        }
+    }
+
+    /// A path that a browser would read as the start of another host is none.
+    fn path(path: &str) -> Option<Self> {
         (path.starts_with('/') && !path.starts_with("//")).then(|| Self(path.to_owned()))
     }
-}
-
-/// Whether a registered URL means that one.
-fn is_meant(known: &str, url: &Url) -> bool {
-    let Some((before, after)) = known.split_once("//*.") else {
-        return Url::parse(known).is_ok_and(|known| known == *url);
-    };
-    let Some((label, rest)) = url.host_str().and_then(|host| host.split_once('.')) else { return false };
-    let known = Url::parse(&format!("{before}//{label}.{after}"));
-    !rest.is_empty() && known.is_ok_and(|known| known == *url)
 }
 
 #[cfg(test)]
@@ -153,6 +148,12 @@ mod tests {
             "?x",
             "#x",
             "/ü",
+            "com.example.app:/out",
+            "https:///app.example/",
+            "https://@app.example/",
+            "https://app.example:/",
+            "https://%61pp.example/",
+            "http://2130706433:9000/",
         ] {
             assert_eq!(parse(text), None, "{text:?}");
         }
@@ -170,19 +171,23 @@ mod tests {
     }
 
     #[test]
-    fn a_registered_url_means_itself_and_a_star_one_label() {
+    fn a_listed_url_of_ours_is_a_path_and_of_a_native_app_is_itself() {
         let base = BaseUrl::parse("https://sp.example").unwrap();
-        let is_of = |known: &str, text: &str| {
-            ReturnTarget::recorded(text, &base).unwrap().is_of(&[], &[known.to_owned()])
-        };
-        assert!(is_of("https://app.example/done", "https://app.example/done"));
-        assert!(!is_of("https://app.example/done", "https://app.example/done/x"));
-        assert!(!is_of("https://app.example/done", "https://app.example/done?x"));
-        assert!(is_of("https://*.app.example/done", "https://a.app.example/done"));
-        for other in
-            ["https://app.example/done", "https://a.b.app.example/done", "https://a.app.example.e/done"]
-        {
-            assert!(!is_of("https://*.app.example/done", other), "{other}");
+        let urls = ["https://sp.example/bye", "https://app.example/out", "com.example.app:/out"]
+            .map(|url| LogoutUrl::parse(url, false).unwrap());
+        let listed = |text| ReturnTarget::listed(text, &base, &urls).map(|target| target.as_str().to_owned());
+        for (text, target) in [
+            ("https://sp.example/bye?x#y", "/bye?x#y"),
+            ("https://APP.example/out", "https://app.example/out"),
+            ("com.example.app:/out", "com.example.app:/out"),
+        ] {
+            assert_eq!(listed(text).as_deref(), Some(target));
+            // And is read back as what it was.
+            let read = ReturnTarget::recorded(target, &base).unwrap();
+            assert_eq!(read.as_str(), target);
+        }
+        for text in ["/bye", "https://app.example/", "https://sp.example//bye", "com.example.app:/out/x"] {
+            assert_eq!(listed(text), None, "{text}");
         }
     }
 

@@ -12,7 +12,7 @@ use crate::app::legs::{Affair, Move, session_indexes};
 use crate::app::registry::KnownIdp;
 use crate::app::second_opinion::Whence;
 use crate::app::send::Request;
-use crate::app::{App, Fault, feed, notify, oidc};
+use crate::app::{App, Fault, feed, notify, oidc, sweep};
 use crate::logout::outcome::Answer;
 use crate::logout::step::{Event, LegId, LegState};
 use crate::outbox::deliver::{self, DeliveryError};
@@ -60,6 +60,8 @@ pub struct Worked {
     pub audited: u64,
     /// Tries to tell applications.
     pub told: u64,
+    /// Sessions ended for an order whose first worker is gone.
+    pub swept: u64,
 }
 
 /// Why a SOAP exchange brought no answer.
@@ -136,6 +138,7 @@ async fn round(app: &App) -> Result<Worked, Fault> {
     app.renewed().await?;
     app.0.lanes.prune();
     worked.closed = close_overdue(app).await? + notify::decide_overdue(app).await?;
+    worked.swept = sweep::work_due(app).await?;
     worked.sealed = feed::seal(app).await?;
     worked.delivered = deliver_due(app).await?;
     Ok(worked)

@@ -11,12 +11,15 @@ pub struct EndSession<'a> {
     pub auth0: bool,
     /// The session's name there.
     pub sid: Option<&'a str>,
-    /// The last ID token of it.
-    pub id_token: &'a str,
+    /// The last ID token of it, if there was one.
+    pub id_token: Option<&'a str>,
     /// The one address of ours that is registered there.
     pub return_to: &'a str,
     /// What the provider gives back to us.
     pub state: &'a str,
+    /// Whether Auth0 itself is the service provider towards an identity provider, and is to end the
+    /// session there as well.
+    pub federated: bool,
 }
 
 /// The path of Auth0's older endpoint, for tenants without the other.
@@ -32,8 +35,9 @@ pub fn endpoint(described: Option<&Url>, issuer: &str, auth0: bool) -> Option<Ur
     }
 }
 
-/// The address with everything that belongs to it. It never says `federated`: then Auth0 would send
-/// a LogoutRequest of its own to the identity provider, beside ours.
+/// The address with everything that belongs to it. It says `federated` only where Auth0 itself is the
+/// service provider; anywhere else Auth0 would send the identity provider a LogoutRequest of its own,
+/// beside ours.
 #[must_use]
 pub fn address(mut endpoint: Url, ending: &EndSession<'_>) -> Url {
     let older = ending.auth0 && endpoint.path() == V2;
@@ -43,11 +47,18 @@ pub fn address(mut endpoint: Url, ending: &EndSession<'_>) -> Url {
         // It gives no state back; the browser's cookie tells which logout it comes back from.
         query.append_pair("returnTo", ending.return_to);
     } else {
-        match ending.sid.filter(|_| ending.auth0) {
-            Some(sid) => query.append_pair("logout_hint", sid),
-            None => query.append_pair("id_token_hint", ending.id_token),
+        match (ending.sid, ending.id_token) {
+            (Some(sid), _) if ending.auth0 => query.append_pair("logout_hint", sid),
+            (_, Some(id_token)) => query.append_pair("id_token_hint", id_token),
+            // What a hint is, is each provider's own affair; Auth0 is not alone in taking the sid.
+            (Some(sid), None) => query.append_pair("logout_hint", sid),
+            (None, None) => &mut query,
         };
         query.append_pair("post_logout_redirect_uri", ending.return_to).append_pair("state", ending.state);
+    }
+    if ending.federated && ending.auth0 {
+        // Without a value, as a GET has it.
+        query.append_key_only("federated");
     }
     drop(query);
     endpoint
@@ -62,9 +73,10 @@ mod tests {
         client_id: "us",
         auth0: true,
         sid: Some("s 1"),
-        id_token: "a.b.c",
+        id_token: Some("a.b.c"),
         return_to: "https://sp.example/auth0/logged-out",
         state: "st",
+        federated: false,
     };
 
     fn at(endpoint: &str, ending: &EndSession<'_>) -> String {
@@ -85,6 +97,10 @@ mod tests {
         );
         let without = EndSession { sid: None, ..ENDING };
         assert!(at("https://t.auth0.com/oidc/logout", &without).contains("id_token_hint=a.b.c"));
+        let tokenless = EndSession { auth0: false, id_token: None, ..ENDING };
+        assert!(at("https://op.example/end", &tokenless).contains("logout_hint=s+1"));
+        let bare = EndSession { sid: None, id_token: None, ..ENDING };
+        assert_eq!(at("https://op.example/end", &bare), format!("https://op.example/end?client_id=us&{to}"));
     }
 
     #[test]
@@ -105,9 +121,13 @@ mod tests {
     }
 
     #[test]
-    fn federated_is_never_said() {
+    fn federated_is_said_only_where_auth0_is_the_service_provider_and_without_a_value() {
         for endpoint in ["https://t.auth0.com/oidc/logout", "https://t.auth0.com/v2/logout"] {
             assert!(!at(endpoint, &ENDING).contains("federated"));
+            let federated = EndSession { federated: true, ..ENDING };
+            assert_eq!(at(endpoint, &federated), format!("{}&federated", at(endpoint, &ENDING)));
+            let other = EndSession { auth0: false, ..federated };
+            assert!(!at(endpoint, &other).contains("federated"), "nobody else knows it");
         }
     }
 }

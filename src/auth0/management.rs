@@ -15,6 +15,15 @@ const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(15);
 /// How often, at most, one session is worked on: with the pauses between, for about a day.
 const MOST_TRIES: i32 = 300;
 
+/// What is to end at Auth0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meant<'a> {
+    /// One session, by its `sid`.
+    Session(&'a str),
+    /// All sessions of a person, by `sub`.
+    Person(&'a str),
+}
+
 /// What an answer to the ask for an end means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
@@ -41,16 +50,28 @@ pub enum ReadBack {
     Unauthorized,
 }
 
-/// Where a session is read.
-#[must_use]
-pub fn session(api: &str, sid: &str) -> Option<Url> {
-    Url::parse(&format!("{}/sessions/{}", root(api), utf8_percent_encode(sid, SEGMENT))).ok()
-}
+impl Meant<'_> {
+    /// Where it is read; where, for a person, the sessions alone are ended as well.
+    #[must_use]
+    pub fn address(self, api: &str) -> Option<Url> {
+        let root = root(api);
+        let address = match self {
+            Self::Session(sid) => format!("{root}/sessions/{}", utf8_percent_encode(sid, SEGMENT)),
+            Self::Person(sub) => format!("{root}/users/{}/sessions", utf8_percent_encode(sub, SEGMENT)),
+        };
+        Url::parse(&address).ok()
+    }
 
-/// Where a session is ended, with its refresh tokens.
-#[must_use]
-pub fn revocation(api: &str, sid: &str) -> Option<Url> {
-    Url::parse(&format!("{}/sessions/{}/revoke", root(api), utf8_percent_encode(sid, SEGMENT))).ok()
+    /// Where it is ended, with the refresh tokens.
+    #[must_use]
+    pub fn revocation(self, api: &str) -> Option<Url> {
+        let root = root(api);
+        let address = match self {
+            Self::Session(sid) => format!("{root}/sessions/{}/revoke", utf8_percent_encode(sid, SEGMENT)),
+            Self::Person(sub) => format!("{root}/users/{}/revoke-access", utf8_percent_encode(sub, SEGMENT)),
+        };
+        Url::parse(&address).ok()
+    }
 }
 
 /// Where access tokens for it come from: at the tenant's own host.
@@ -83,14 +104,23 @@ pub const fn asked(status: u16, wait: Option<TimeDelta>) -> Asked {
     }
 }
 
-/// What the status of an answer to reading a session means.
+/// What an answer to reading means: a session is gone when it is not found, a person's are when there
+/// are none, and they were not asked for in vain.
 #[must_use]
-pub const fn read_back(status: u16, wait: Option<TimeDelta>) -> ReadBack {
-    match status {
-        404 | 410 => ReadBack::Gone,
-        401 => ReadBack::Unauthorized,
+pub fn read_back(meant: Meant<'_>, status: u16, body: &[u8], wait: Option<TimeDelta>) -> ReadBack {
+    match (status, meant) {
+        (404 | 410, _) => ReadBack::Gone,
+        (401, _) => ReadBack::Unauthorized,
+        (200, Meant::Person(_)) if lists_none(body) => ReadBack::Gone,
         _ => ReadBack::NotYet(wait),
     }
+}
+
+fn lists_none(body: &[u8]) -> bool {
+    let Ok(body) = serde_json::from_slice::<Value>(body) else { return false };
+    let listed = body.get("sessions").unwrap_or(&body).as_array().is_some_and(Vec::is_empty);
+    // More pages may follow an empty one.
+    listed && body.get("next").is_none_or(Value::is_null)
 }
 
 /// When an answer wants us to come again: `Retry-After` in seconds or as a date (RFC 9110 10.2.3), or
@@ -136,12 +166,16 @@ mod tests {
             "https://t.auth0.com",
             "https://t.auth0.com/",
         ] {
+            let address = |url: Option<Url>| url.unwrap().as_str().to_owned();
+            let at = "https://t.auth0.com/api/v2";
+            assert_eq!(address(Meant::Session("s-1_.~").address(api)), format!("{at}/sessions/s-1_.~"));
             assert_eq!(
-                session(api, "s-1_.~").unwrap().as_str(),
-                "https://t.auth0.com/api/v2/sessions/s-1_.~"
+                address(Meant::Session("../users?x#y").revocation(api)),
+                format!("{at}/sessions/..%2Fusers%3Fx%23y/revoke")
             );
-            let odd = revocation(api, "../users?x#y").unwrap();
-            assert_eq!(odd.as_str(), "https://t.auth0.com/api/v2/sessions/..%2Fusers%3Fx%23y/revoke");
+            let alice = Meant::Person("auth0|alice");
+            assert_eq!(address(alice.address(api)), format!("{at}/users/auth0%7Calice/sessions"));
+            assert_eq!(address(alice.revocation(api)), format!("{at}/users/auth0%7Calice/revoke-access"));
             assert_eq!(token_endpoint(api).unwrap().as_str(), "https://t.auth0.com/oauth/token");
         }
     }
@@ -159,11 +193,24 @@ mod tests {
         for status in [400, 403, 302] {
             assert_eq!(asked(status, None), Asked::Refused(status));
         }
+        let session = Meant::Session("s-1");
         for status in [200, 202, 301, 403, 429, 500] {
-            assert_eq!(read_back(status, None), ReadBack::NotYet(None), "{status}");
+            let empty = br#"{"sessions":[]}"#;
+            assert_eq!(read_back(session, status, empty, None), ReadBack::NotYet(None), "{status}");
         }
-        assert_eq!(read_back(404, None), ReadBack::Gone);
-        assert_eq!(read_back(401, None), ReadBack::Unauthorized);
+        assert_eq!(read_back(session, 404, b"", None), ReadBack::Gone);
+        assert_eq!(read_back(session, 401, b"", None), ReadBack::Unauthorized);
+    }
+
+    #[test]
+    fn a_person_is_gone_when_no_session_is_listed() {
+        let read = |body: &str| read_back(Meant::Person("auth0|alice"), 200, body.as_bytes(), None);
+        for none in [r#"{"sessions":[]}"#, "[]", r#"{"sessions":[],"next":null}"#] {
+            assert_eq!(read(none), ReadBack::Gone, "{none}");
+        }
+        for some in ["", "{}", "null", r#"{"sessions":[{"id":"s"}]}"#, r#"{"sessions":[],"next":"x"}"#] {
+            assert_eq!(read(some), ReadBack::NotYet(None), "{some}");
+        }
     }
 
     #[test]

@@ -144,6 +144,11 @@ pub(super) enum IdpCommand {
         /// Slug or entity id.
         slug: String,
     },
+    /// Removes it: nothing that it says counts any more, and every session that rests on it ends.
+    Delete {
+        /// Slug or entity id.
+        slug: String,
+    },
     /// Sets switches, such as allow_unsolicited=true.
     Set {
         /// Slug or entity id.
@@ -191,7 +196,7 @@ pub(super) enum ApplicationCommand {
         /// Where its pages live, instead of all before.
         #[arg(long)]
         origin: Vec<String>,
-        /// Where a sign-out may return, instead of all before.
+        /// Where a sign-out of this application may return, instead of all before.
         #[arg(long)]
         logout_url: Vec<String>,
         /// Header typ of its logout tokens.
@@ -227,7 +232,8 @@ pub(super) struct NewApplicationArguments {
     /// Where its pages live, such as https://app.example.com; may be repeated.
     #[arg(long)]
     pub(super) origin: Vec<String>,
-    /// Where a sign-out may return; may be repeated.
+    /// Where a sign-out of this application may return, such as https://app.example.com/signed-out;
+    /// * may stand for the first label of the host; may be repeated.
     #[arg(long)]
     pub(super) logout_url: Vec<String>,
     /// Header typ of its logout tokens.

@@ -15,7 +15,7 @@ use crate::app::applications::{self, ApplicationError, NewApplication, Subject, 
 use crate::app::idps::{self, ImportOptions, Source};
 use crate::app::tokens::{self, WantedToken};
 use crate::config::{Flags, Machine, Settings};
-use crate::demo::{self, Membership, Stage, Told};
+use crate::demo::{self, Membership, OpenIdProvider, Stage, Told};
 use crate::keys::KeyRing;
 use crate::logout::hearing::Form;
 
@@ -59,7 +59,8 @@ async fn show(
     stop: &CancellationToken,
     check: bool,
 ) -> Result<(), CliError> {
-    let stage = Stage::set(base_url, check, tools.clock.clone()).await?;
+    let openid = OpenIdProvider::start(base_url, check, &tools.entropy).await;
+    let stage = Stage::set(base_url, check, &openid, tools.clock.clone()).await?;
     let flags = Flags {
         config: None,
         listen: Some(listen.to_string()),
@@ -69,6 +70,7 @@ async fn show(
     let mut settings = Settings::load(&flags, &Machine::bare(directory))?;
     let (first, second) = stage.addresses().applications.clone();
     settings.return_origins = vec![first, second];
+    settings.oidc = openid.iter().map(OpenIdProvider::settings).collect();
     // Whatever stands in front of it stands on this machine.
     settings.trusted_proxies = vec![IpNet::from(IpAddr::from([127, 0, 0, 1]))];
     let tools = Tools { settings, clock: tools.clock.clone(), entropy: tools.entropy.clone() };
@@ -150,10 +152,28 @@ async fn member(
 
 fn playbill(at: &demo::Addresses, directory: &Path) -> String {
     let (first, second) = &at.applications;
+    let openid = match &at.openid {
+        Ok(address) => address.clone(),
+        Err(why) => format!("not here: {why}"),
+    };
+    let three_layers = at.openid.as_ref().map_or_else(
+        |_| String::new(),
+        |address| {
+            format!(
+                "  5. All three layers: when you are signed in, press \"Sign in at the OpenID provider, too\" and be
+     Alice there. \"Sign out everywhere\" now leads past the OpenID provider, which asks, and then
+     past the identity provider.
+  6. Sign in at both again, open {address} and sign out there: its logout token ends the
+     session, the applications are told, and the identity provider by SOAP.
+"
+            )
+        },
+    );
     format!(
         "
   Signoff             {signoff}
   identity provider   {idp}
+  OpenID provider     {openid}
   Timesheets          {first}
   Wiki                {second}
 
@@ -165,12 +185,13 @@ What to click:
   4. Sign in again, open {idp} and sign out there by Redirect, by POST or
      by SOAP: the applications are told, one by logout token and one by webhook, and know nobody
      at the next click.
-
+{three_layers}
 The session's rows: signoff --data-dir {data} session list, signoff --data-dir {data} logout list
 Ctrl-C ends it.
 ",
         signoff = at.signoff,
         idp = at.idp,
+        openid = openid,
         data = directory.display(),
     )
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::arguments::IdpCommand;
 use super::tools::Tools;
 use super::{CliError, output};
+use crate::app::api::identity_providers;
 use crate::app::idps::{self, Change, IdpView, ImportOptions, Imported, Source};
 use crate::saml::metadata::Endpoint;
 
@@ -35,6 +36,16 @@ pub(super) async fn run(tools: &Tools, command: IdpCommand) -> Result<(), CliErr
         IdpCommand::Enable { slug } => {
             tools.with_app(async |app| Ok(idps::enable(app, &slug).await?)).await?;
             output::answer(&format!("{slug} signs people in\n"))
+        }
+        IdpCommand::Delete { slug } => {
+            let removed = async |app: &crate::app::App| {
+                // For the words: whoever types is told what the API keeps to itself.
+                idps::show(app, &slug).await?;
+                Ok(identity_providers::remove_by_command(app, &slug).await?)
+            };
+            let removed = tools.with_app(removed).await?;
+            let rest = if removed.complete { "" } else { "; the rest is being ended" };
+            output::answer(&format!("{slug} is gone; {} sessions ended{rest}\n", removed.sessions_ended))
         }
         IdpCommand::Set { slug, switches } => {
             let changed = async |app: &crate::app::App| {
@@ -79,6 +90,7 @@ fn report(imported: &Imported) -> String {
             Change::Changed => "changed",
             Change::Unchanged => "unchanged",
             Change::KeptCommand => "kept",
+            Change::StaysRemoved => "stays removed",
         };
         line(&[change, &idp.slug, idp.entity_id.as_str()]);
         for note in &idp.notes {

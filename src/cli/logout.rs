@@ -58,7 +58,8 @@ fn detail(detail: &LogoutDetail) -> String {
     facts.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
     let mut text = output::facts(&facts);
     if !detail.legs.is_empty() {
-        let rows: Vec<[String; 4]> = detail.legs.iter().map(leg).collect();
+        let rows: Vec<[String; 4]> =
+            detail.legs.iter().flat_map(|one| std::iter::once(leg(one)).chain(behind(one))).collect();
         text.push('\n');
         text.push_str(&output::table(["TOLD", "STATE", "ASKED", "ANSWER"], &rows));
     }
@@ -77,6 +78,13 @@ fn leg(leg: &LegLine) -> [String; 4] {
         leg.asked_at.map(output::instant).unwrap_or_default(),
         leg.answer.clone().unwrap_or_default(),
     ]
+}
+
+fn behind(leg: &LegLine) -> Option<[String; 4]> {
+    let behind = leg.behind.as_ref()?;
+    let provider = leg.idp.as_deref().unwrap_or("(removed)");
+    let name = format!("behind {provider} {}", behind.connection).trim_end().to_owned();
+    Some([name, behind.state.replace('_', " "), String::new(), String::new()])
 }
 
 fn application(heard: &HeardLine) -> [String; 4] {

@@ -24,6 +24,7 @@ pub use machine::{Machine, effective_uid};
 pub use oidc::{ManagementApi, OidcKind, OidcProvider, Secret, TokenAlg};
 pub use parse::{DURATION, duration};
 
+use crate::logout::return_url::LogoutUrl;
 use layers::{Layers, Setting};
 
 /// Everything that can be configured, parsed. Paths are absolute.
@@ -46,6 +47,8 @@ pub struct Settings {
     /// Origins besides our own to which `return_to` may lead (SSO-25), as
     /// `scheme://host[:port]`.
     pub return_origins: Vec<String>,
+    /// Where a sign-out may return that names no application.
+    pub logout_urls: Vec<LogoutUrl>,
     /// The domain whose hosts all get the session cookie; none: only our own host.
     pub cookie_domain: Option<String>,
     /// The directory with metadata of identity providers that is read at the start.
@@ -60,7 +63,7 @@ pub struct Settings {
     pub oidc: Vec<OidcProvider>,
     /// The keys that sign what applications are told.
     pub tokens: TokenSettings,
-    /// Networks beside the public ones into which notifications may go.
+    /// Networks beside the public ones in which applications and OpenID providers may be reached.
     pub outbound_allow: Vec<IpNet>,
     /// What a second engine's word on XML signatures counts.
     pub second_opinion: SecondOpinion,
@@ -261,6 +264,9 @@ impl Settings {
                 .unwrap_or(10),
             trusted_proxies: layers.list("trusted_proxies", parse::NETWORK, parse::network)?,
             return_origins: layers.list("return_origins", parse::ORIGIN, parse::origin)?,
+            logout_urls: layers.list("logout_urls", parse::LOGOUT_URL, |text| {
+                LogoutUrl::parse(text, base_url.is_loopback()).ok()
+            })?,
             cookie_domain: cookie_domain(&layers, &base_url)?,
             metadata_dir: layers.path("metadata_dir")?.unwrap_or_else(|| layers.beside_file("metadata")),
             session: session(&layers)?,
@@ -465,6 +471,7 @@ const SETTINGS: &[Setting] = &[
     Setting::plain("database_connections"),
     Setting::plain("trusted_proxies"),
     Setting::plain("return_origins"),
+    Setting::plain("logout_urls"),
     Setting::plain("cookie_domain"),
     Setting::plain("metadata_dir"),
     Setting::plain("second_opinion"),

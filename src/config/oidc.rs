@@ -68,6 +68,12 @@ pub struct ManagementApi {
 pub struct Secret(String);
 
 impl Secret {
+    /// A password that is in no file.
+    #[must_use]
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+
     /// The text, for the request that needs it alone.
     #[must_use]
     pub fn expose(&self) -> &str {

@@ -55,6 +55,10 @@ pub(super) fn origin(text: &str) -> Option<String> {
     bare.then(|| url.origin().ascii_serialization())
 }
 
+pub(super) const LOGOUT_URL: &str = "URLs such as https://app.example.com/signed-out, without user name and fragment; * may stand for the whole first \
+     label of a host that has at least two more; http only for this machine, while base_url is a loopback address; a \
+     native app's own scheme has a dot in it, such as com.example.app:/signed-out";
+
 /// What [`duration`] takes.
 pub const DURATION: &str = "a duration such as 90s, 30m, 8h or 7d, at most 3650d";
 

@@ -141,6 +141,8 @@ fn what_is_wrong_is_named_with_its_value_origin_and_what_is_expected() {
         ("base_url = \"http://sp.example.com\"", ["http://sp.example.com", "http only for"]),
         ("database_connections = 0", ["database_connections = 0", "from 2"]),
         ("trusted_proxies = [\"10.0.0.0/8\", \"nine\"]", ["\"nine\"", "10.0.0.0/8"]),
+        ("logout_urls = [\"https://*.com/\"]", ["https://*.com/", "at least two more"]),
+        ("logout_urls = [\"http://app.example/\"]", ["http://app.example/", "loopback"]),
         ("[session]\nremember = \"1h\"", ["session.remember = \"1h\"", "24h"]),
         ("[session]\nidle = \"48h\"", ["session.idle = \"48h\"", "session.max"]),
         ("[session]\nmax = \"1h\"", ["session.max = \"1h\"", "session.idle"]),
@@ -226,6 +228,18 @@ fn lists_come_as_arrays_or_with_commas() {
     }
     let settings = Place::new().variable("SIGNOFF_LISTEN", "[::1]:9000").load().unwrap();
     assert_eq!(settings.listen.to_string(), "[::1]:9000");
+}
+
+#[test]
+fn sso_25_logout_urls_are_a_list_of_which_each_can_be_read() {
+    let place = |list| Place::new().variable("SIGNOFF_LOGOUT_URLS", list);
+    let settings = place("https://a.example/out, https://*.b.example/").load().unwrap();
+    assert_eq!(settings.logout_urls.len(), 2);
+    assert!(settings.logout_urls.iter().any(|url| url.address().is_none()), "the one with a star");
+    // Plain http, for trying things out.
+    assert_eq!(place("http://127.0.0.1:3000/").load().unwrap().logout_urls.len(), 1);
+    let public = place("http://127.0.0.1:3000/").variable("SIGNOFF_BASE_URL", "https://sso.example.com");
+    assert!(public.refusal().contains("logout_urls"));
 }
 
 #[test]

@@ -33,6 +33,8 @@ pub struct Application {
     pub signoff: String,
     /// The identity provider's, for a link.
     pub idp: String,
+    /// The OpenID provider's, if there is one.
+    pub openid: Option<String>,
     /// Its token for the API.
     pub token: String,
     /// How it is told.
@@ -94,7 +96,8 @@ impl Application {
         }
         let session = json_of(request).await?;
         let sid = session.get("session_id")?.as_str()?.to_owned();
-        let person = session.pointer("/authentications/0/name_id/value")?.as_str()?.to_owned();
+        let first = session.pointer("/authentications/0")?;
+        let person = first.pointer("/name_id/value").or_else(|| first.get("sub"))?.as_str()?.to_owned();
         let cookie = self.entropy.token_256().ok()?;
         // First its own, then the registration: an end that comes at once finds something to end.
         let own = Own { sid: sid.clone(), person };
@@ -149,8 +152,14 @@ async fn home(State(application): State<Arc<Application>>, headers: HeaderMap) -
         told_by: application.told.name(),
         told: application.sessions.with(|kept| kept.ended),
         sign_in: &format!("{}/saml/login?return_to={back}", application.signoff),
+        sign_in_there_too: application
+            .openid
+            .is_some()
+            .then(|| format!("{}/auth0/login?return_to={back}", application.signoff))
+            .as_deref(),
         sign_out: &format!("{}/logout?return_to={back}", application.signoff),
         idp: &application.idp,
+        openid: application.openid.as_deref(),
     });
     let mut response = ([(CACHE_CONTROL, "no-store")], Html(html)).into_response();
     let cookie = fresh.map(|cookie| format!("{}={cookie}; Path=/; HttpOnly; SameSite=Lax", application.id));

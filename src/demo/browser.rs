@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use reqwest::cookie::{CookieStore as _, Jar};
 use reqwest::header::{ACCEPT, HeaderValue, LOCATION};
-use reqwest::{Client, Response};
+use reqwest::{Certificate, Client, ClientBuilder, Response};
 use url::Url;
 
 /// The most hops from one page to the next: a loop is an error, not a wait.
@@ -71,9 +71,18 @@ impl Browser {
     /// # Errors
     /// [`BrowserError::Http`] if the HTTP client cannot be made.
     pub fn new() -> Result<Self, BrowserError> {
+        Self::trusting(None)
+    }
+
+    /// The same, which trusts one more certificate.
+    ///
+    /// # Errors
+    /// [`BrowserError::Http`] if the HTTP client cannot be made.
+    pub fn trusting(certificate: Option<Certificate>) -> Result<Self, BrowserError> {
         let jar = Arc::new(Jar::default());
         let pages = HeaderValue::from_static("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8");
-        let http = Client::builder()
+        let http = certificate.into_iter().fold(Client::builder(), ClientBuilder::add_root_certificate);
+        let http = http
             .cookie_provider(Arc::clone(&jar))
             .default_headers([(ACCEPT, pages)].into_iter().collect())
             .no_proxy()
@@ -121,6 +130,18 @@ impl Browser {
         self.follow(url, response).await
     }
 
+    /// Sends a form of these fields, as a script of a page would, and goes wherever it leads.
+    ///
+    /// # Errors
+    /// [`BrowserError`].
+    pub async fn post_fields(&self, url: &str, fields: &[(&str, &str)]) -> Result<Page, BrowserError> {
+        let from = Url::parse(url).map_err(|_| BrowserError::Url(url.to_owned()))?;
+        let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let (url, response) =
+            self.post(&from, &Form { action: url.to_owned(), fields, ..Form::default() }).await?;
+        self.follow(url, response).await
+    }
+
     /// Sends a SOAP message; what comes back is a page like any other.
     ///
     /// # Errors
@@ -165,6 +186,7 @@ impl Browser {
 /// template engine wrote.
 fn forms(html: &str) -> Vec<Form> {
     let scripted = html.contains(".submit()");
+    let mut first = html.contains("forms[0].submit()");
     let mut forms = Vec::new();
     for part in html.split("<form").skip(1) {
         let (inside, _) = part.split_once("</form>").unwrap_or((part, ""));
@@ -178,7 +200,8 @@ fn forms(html: &str) -> Vec<Form> {
                 })
                 .collect()
         };
-        let automatic = scripted && attribute(tag, "id").is_some();
+        let automatic = scripted && (first || attribute(tag, "id").is_some());
+        first = false;
         forms.push(Form {
             action: attribute(tag, "action").unwrap_or_default(),
             fields: named("input"),

@@ -1,5 +1,7 @@
 //! The demonstration clicks through itself and says what it saw.
 
+mod three_layers;
+
 use std::fmt::Display;
 
 use super::browser::{Browser, BrowserError, Page};
@@ -30,8 +32,8 @@ pub enum CheckError {
 }
 
 /// Goes through the main job over real HTTP: sign-in, sign-out by the person, sign-out by the
-/// identity provider over each binding, and a LogoutRequest that nobody signed. Prints one line a
-/// step.
+/// identity provider over each binding, a LogoutRequest that nobody signed, and the same with an
+/// OpenID provider as well, if there is one. Prints one line a step.
 ///
 /// # Errors
 /// [`CheckError`] at the first step that is not as promised.
@@ -46,7 +48,8 @@ pub async fn run(at: &Addresses) -> Result<(), CheckError> {
         walk.identity_provider_signs_out(via, name).await?;
     }
     walk.sign_in().await?;
-    walk.unsigned_request_is_refused().await
+    walk.unsigned_request_is_refused().await?;
+    walk.three_layers().await
 }
 
 struct Walk<'a> {
@@ -214,6 +217,12 @@ impl Walk<'_> {
         self.step += 1;
         println!("ok {:2}  {what}", self.step);
     }
+}
+
+/// Says what is no step.
+#[expect(clippy::print_stdout, reason = "the lines are the command's output")]
+fn remark(what: &str) {
+    println!("--     {what}");
 }
 
 fn expect(expected: &str, is_so: bool, seen: impl Display) -> Result<(), CheckError> {

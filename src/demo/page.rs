@@ -123,22 +123,33 @@ pub struct ApplicationPage<'a> {
     pub told: usize,
     /// Where to sign in.
     pub sign_in: &'a str,
+    /// Where to sign in at the OpenID provider, if there is one.
+    pub sign_in_there_too: Option<&'a str>,
     /// Where to sign out.
     pub sign_out: &'a str,
     /// The identity provider.
     pub idp: &'a str,
+    /// The OpenID provider, if there is one.
+    pub openid: Option<&'a str>,
 }
 
 /// A demonstration application's only page.
 pub fn application(page: &ApplicationPage<'_>) -> String {
     let heard = format!("Told by {} so far: {} ended.", page.told_by, page.told);
-    let (text, links) = match page.person {
+    let there = |label| page.sign_in_there_too.map(|address| (address, label));
+    let (text, mut links) = match page.person {
         Some(person) => (
             format!("Signed in as {person}, in a session of this application's own. {heard}"),
             vec![(page.sign_out, "Sign out"), (page.idp, "Go to the IdP")],
         ),
         None => (format!("You are not signed in. {heard}"), vec![(page.sign_in, "Sign in")]),
     };
+    if page.person.is_some() {
+        links.extend(there("Sign in at the OpenID provider, too"));
+        links.extend(page.openid.map(|address| (address, "Go to the OpenID provider")));
+    } else {
+        links.extend(there("Sign in at the OpenID provider"));
+    }
     Page { kind: "Application", title: page.name, text: &text, forms: Vec::new(), links, automatic: false }
         .html()
 }

@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::application::{Application, Sessions, TOLD_PATH};
 use super::identity_provider::{IdentityProvider, IdpError, ServiceProvider};
+use super::openid::{Absent, OpenIdProvider};
 use super::told::Told;
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -62,6 +63,8 @@ pub struct Addresses {
     pub signoff: String,
     /// The identity provider.
     pub idp: String,
+    /// The OpenID provider, or why there is none.
+    pub openid: Result<String, String>,
     /// The two applications.
     pub applications: (String, String),
     /// The clock that all of them go by.
@@ -85,16 +88,22 @@ pub struct Stage {
 
 impl Stage {
     /// Takes the ports of the cast: the customary ones for a person, if they are free, any for a
-    /// check. `signoff` is the service's base URL.
+    /// check. `signoff` is the service's base URL; `openid` stands beside the stage already, or does not.
     ///
     /// # Errors
     /// [`DemoError::Bind`].
-    pub async fn set(signoff: &str, free_ports: bool, clock: Clock) -> Result<Self, DemoError> {
+    pub async fn set(
+        signoff: &str,
+        free_ports: bool,
+        openid: &Result<OpenIdProvider, Absent>,
+        clock: Clock,
+    ) -> Result<Self, DemoError> {
         let [idp, first, second] = PORTS.map(|port| if free_ports { 0 } else { port });
         let (idp, first, second) = (bind(idp).await?, bind(first).await?, bind(second).await?);
         let addresses = Addresses {
             signoff: signoff.to_owned(),
             idp: origin(&idp)?,
+            openid: openid.as_ref().map(|openid| openid.issuer().to_owned()).map_err(ToString::to_string),
             applications: (origin(&first)?, origin(&second)?),
             clock,
         };
@@ -161,6 +170,7 @@ impl Stage {
                 base: base.to_owned(),
                 signoff: self.addresses.signoff.clone(),
                 idp: self.addresses.idp.clone(),
+                openid: self.addresses.openid.clone().ok(),
                 token: member.token,
                 told: member.told,
                 http: client()?,

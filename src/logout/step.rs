@@ -61,6 +61,8 @@ pub struct Leg {
     pub resumed: bool,
     /// When it is too late to ask.
     pub resume_until: DateTime<Utc>,
+    /// Whether it is to be asked without a browser after all, if the browser is not back in time.
+    pub falls_back: bool,
 }
 
 /// The whole affair.
@@ -221,15 +223,7 @@ impl Logout {
             }
             Event::BrowserCame => self.go_on(true, now, writes),
             Event::BrowserReturned => self.resume(now),
-            Event::Tick => {
-                for leg in &mut self.legs {
-                    if leg.state == LegState::Asked && leg.deadline.is_none_or(|deadline| deadline <= now) {
-                        leg.state = LegState::Unconfirmed;
-                        writes.push(Write::Leg(leg.id));
-                    }
-                }
-                self.go_on(false, now, writes)
-            }
+            Event::Tick => self.tick(now),
             Event::Undelivered { leg, arrived } => {
                 let Some(leg) = self.waiting(leg).filter(|leg| leg.state == LegState::Queued) else {
                     return self.ignored();
@@ -239,6 +233,32 @@ impl Logout {
                 self.go_on(false, now, writes)
             }
         }
+    }
+
+    /// What was asked through a browser that is late counts as unconfirmed. Whoever was to be asked by one
+    /// that did not come, or can be asked without it after all, is, and has as long to answer. The rest
+    /// waits for the browser's return.
+    fn tick(mut self, now: DateTime<Utc>) -> Step {
+        let mut writes = Vec::new();
+        let over = self.finished_at.is_none() && self.deadline.is_some_and(|deadline| deadline <= now);
+        for leg in &mut self.legs {
+            let late = leg.state == LegState::Asked && leg.deadline.is_none_or(|deadline| deadline <= now);
+            let missed = leg.state == LegState::WaitingBrowser && over;
+            let over_soap = missed && leg.reach.soap && now < leg.resume_until;
+            if over_soap || leg.falls_back && (late || missed) {
+                leg.state = LegState::Queued;
+                self.deadline = Some(now + ANSWER_WITHIN);
+            } else if late {
+                leg.state = LegState::Unconfirmed;
+            } else {
+                continue;
+            }
+            writes.push(Write::Leg(leg.id));
+        }
+        if self.deadline.is_some_and(|deadline| deadline > now) {
+            writes.push(Write::Progress);
+        }
+        self.go_on(false, now, writes)
     }
 
     /// Asks the next leg if a browser is there, and notes the end when nothing is waited for.
@@ -256,7 +276,9 @@ impl Logout {
             || !self.legs.iter().any(|leg| leg.state.is_open());
         if over && self.finished_at.is_none() {
             self.finished_at = Some(now);
-            writes.push(Write::Progress);
+            if !writes.contains(&Write::Progress) {
+                writes.push(Write::Progress);
+            }
         }
         Step { logout: self, writes, reply: Reply::Show }
     }

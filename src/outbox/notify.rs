@@ -1,17 +1,16 @@
 //! One notification out, the receiver's verdict back: bounded in time and size, never redirected, never
 //! through a proxy, and only to addresses that the guard lets pass.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Client;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 
 use crate::logout::hearing::Form;
 use crate::outbox::guard::{Forbidden, Guard};
+use crate::outbox::resolver::{NotResolved, Resolver};
 use crate::outbox::tls;
 
 /// How long one exchange may take.
@@ -100,7 +99,7 @@ impl Notifier {
         let client = tls::shared(Client::builder())
             .user_agent(concat!("signoff/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
-            .dns_resolver(Arc::new(Resolver(Arc::clone(&guard))))
+            .dns_resolver(Arc::new(Resolver::new(Arc::clone(&guard))))
             .redirect(Policy::none())
             .no_proxy()
             .referer(false)
@@ -188,50 +187,11 @@ fn error_code(body: &[u8]) -> Option<String> {
 }
 
 fn not_sent(error: &reqwest::Error) -> Unacknowledged {
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        if let Some(resolved) = cause.downcast_ref::<NotResolved>() {
-            return match resolved {
-                NotResolved::Forbidden(forbidden) => Unacknowledged::Forbidden(*forbidden),
-                NotResolved::NoAddress => Unacknowledged::NoAddress,
-            };
-        }
-        source = cause.source();
-    }
-    if error.is_connect() { Unacknowledged::NoConnection } else { Unacknowledged::NoAnswer }
-}
-
-/// Resolves a host and lets pass only what the guard lets pass: the connection goes to one of exactly
-/// these addresses.
-struct Resolver(Arc<Guard>);
-
-#[derive(Debug, thiserror::Error)]
-enum NotResolved {
-    #[error("{0}")]
-    Forbidden(Forbidden),
-    #[error("the host has no address")]
-    NoAddress,
-}
-
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let guard = Arc::clone(&self.0);
-        Box::pin(async move {
-            let found =
-                tokio::net::lookup_host((name.as_str(), 0)).await.map_err(|_| NotResolved::NoAddress)?;
-            let mut forbidden = None;
-            let mut passed: Vec<SocketAddr> = Vec::new();
-            for address in found {
-                match guard.address(address.ip()) {
-                    Ok(()) => passed.push(address),
-                    Err(why) => forbidden = Some(why),
-                }
-            }
-            if passed.is_empty() {
-                return Err(forbidden.map_or(NotResolved::NoAddress, NotResolved::Forbidden).into());
-            }
-            Ok(Box::new(passed.into_iter()) as Addrs)
-        })
+    match NotResolved::of(error) {
+        Some(NotResolved::Forbidden(forbidden)) => Unacknowledged::Forbidden(forbidden),
+        Some(NotResolved::NoAddress) => Unacknowledged::NoAddress,
+        None if error.is_connect() => Unacknowledged::NoConnection,
+        None => Unacknowledged::NoAnswer,
     }
 }
 

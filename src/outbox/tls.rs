@@ -8,7 +8,6 @@ use reqwest::ClientBuilder;
 /// Gives the client the one connector of the process: TLS 1.2 or later, and the machine's certificate
 /// authorities, which are read once and not for each client. They are a few megabytes of memory
 /// and tens of milliseconds.
-#[must_use]
 pub fn shared(client: ClientBuilder) -> ClientBuilder {
     static CONNECTOR: OnceLock<Option<TlsConnector>> = OnceLock::new();
     let connector = CONNECTOR

@@ -24,6 +24,8 @@ pub struct ApplicationSession {
     pub issuer: Option<String>,
     /// The `sid` of that session.
     pub sid: Option<String>,
+    /// The identity provider for which that OpenID provider is the service provider, as it calls it.
+    pub connection: Option<String>,
     /// `api` or `forward-auth`.
     pub source: String,
     /// The application's own name for it.
@@ -47,7 +49,7 @@ pub async fn by_public_id(
     let found = sqlx::query_as!(
         ApplicationSession,
         r#"select p.id, p.public_id, p.application_id as "application: _", a.slug, p.session_id as "session: _",
-                  s.public_id as "session_public_id?", p.oidc_issuer as issuer, p.oidc_sid as sid, p.source, p.reference, p.created_at, p.ended_at, p.end_reason
+                  s.public_id as "session_public_id?", p.oidc_issuer as issuer, p.oidc_sid as sid, p.connection, p.source, p.reference, p.created_at, p.ended_at, p.end_reason
              from participation p
              join application a on a.id = p.application_id
              left join session s on s.id = p.session_id
@@ -73,7 +75,7 @@ pub async fn of_session(
     let found = sqlx::query_as!(
         ApplicationSession,
         r#"select p.id, p.public_id, p.application_id as "application: _", a.slug, p.session_id as "session: _",
-                  s.public_id as "session_public_id?", p.oidc_issuer as issuer, p.oidc_sid as sid, p.source, p.reference, p.created_at, p.ended_at, p.end_reason
+                  s.public_id as "session_public_id?", p.oidc_issuer as issuer, p.oidc_sid as sid, p.connection, p.source, p.reference, p.created_at, p.ended_at, p.end_reason
              from participation p
              join application a on a.id = p.application_id
              join session s on s.id = p.session_id

@@ -56,23 +56,10 @@ pub async fn lock(conn: &mut PgConnection) -> Result<Option<i64>, StoreError> {
 /// # Errors
 /// [`StoreError::Database`].
 pub async fn seal(conn: &mut PgConnection, last: i64, batch: i64) -> Result<u64, StoreError> {
-    let sealed = sqlx::query!(
-        "with batch as (
-             select id from notification where position is null order by id limit $2 for update skip locked),
-         placed as (select id, row_number() over (order by id) as place from batch)
-         update notification set position = $1 + placed.place from placed where notification.id = placed.id",
-        last,
-        batch
-    )
-    .execute(&mut *conn)
-    .await?
-    .rows_affected();
-    if sealed > 0 {
-        sqlx::query!("update feed set position = $1", last + i64::try_from(sealed).unwrap_or(0))
-            .execute(conn)
-            .await?;
-    }
-    Ok(sealed)
+    let sealed = sqlx::query_scalar!(r#"select seal_notifications($1, $2) as "sealed!""#, last, batch)
+        .fetch_one(conn)
+        .await?;
+    Ok(sealed.unsigned_abs())
 }
 
 /// The last position that was given out.

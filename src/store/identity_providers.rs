@@ -29,6 +29,8 @@ pub struct IdpRow {
     pub valid_until: Option<DateTime<Utc>>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
+    /// When it was removed.
+    pub removed_at: Option<DateTime<Utc>>,
 }
 
 /// What an import or a change says.
@@ -54,23 +56,24 @@ pub struct Wanted<'a> {
     pub has_front: bool,
 }
 
-/// All identity providers, by slug.
+/// All identity providers that were not removed, by slug.
 ///
 /// # Errors
 /// [`StoreError::Database`].
 pub async fn all(conn: &mut PgConnection) -> Result<Vec<IdpRow>, StoreError> {
     let rows = sqlx::query_as!(
         IdpRow,
-        r#"select id as "id: _", slug, entity_id, version, state, metadata, policy, source, valid_until, updated_at
-             from identity_provider order by slug"#
+        r#"select id as "id: _", slug, entity_id, version, state, metadata, policy, source, valid_until, updated_at,
+                  removed_at
+             from identity_provider where removed_at is null order by slug"#
     )
     .fetch_all(conn)
     .await?;
     Ok(rows)
 }
 
-/// A mark that changes with every change to any identity provider: how many there are, and the sum
-/// of their versions, which only rise.
+/// A mark that changes with every change to any identity provider: how many there are or were, and the
+/// sum of their versions, which only rise.
 ///
 /// # Errors
 /// [`StoreError::Database`].
@@ -83,14 +86,15 @@ pub async fn mark(conn: &mut PgConnection) -> Result<(i64, i64), StoreError> {
     Ok((row.count, row.versions))
 }
 
-/// Locks the identity provider of that entity ID.
+/// Locks the identity provider of that entity ID, removed or not.
 ///
 /// # Errors
 /// [`StoreError::Database`].
 pub async fn lock(conn: &mut PgConnection, entity_id: &str) -> Result<Option<IdpRow>, StoreError> {
     let row = sqlx::query_as!(
         IdpRow,
-        r#"select id as "id: _", slug, entity_id, version, state, metadata, policy, source, valid_until, updated_at
+        r#"select id as "id: _", slug, entity_id, version, state, metadata, policy, source, valid_until, updated_at,
+                  removed_at
              from identity_provider where entity_id = $1 for update"#,
         entity_id
     )
@@ -131,7 +135,7 @@ pub async fn save(
             set slug = excluded.slug, version = identity_provider.version + 1, state = excluded.state,
                 metadata = excluded.metadata, policy = excluded.policy, source = excluded.source,
                 valid_until = excluded.valid_until, has_soap = excluded.has_soap, has_front = excluded.has_front,
-                updated_at = excluded.updated_at
+                updated_at = excluded.updated_at, removed_at = null
          returning id",
         wanted.slug,
         wanted.entity_id,
@@ -155,6 +159,34 @@ pub async fn save(
     .execute(conn)
     .await?;
     Ok(IdpId(id))
+}
+
+/// Removes a locked identity provider: from now on it is known to nobody. Its row stays, under another
+/// slug, because what it has said still binds, and its version rises, so that no node acts on what it
+/// remembers of it.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn remove(conn: &mut PgConnection, id: IdpId, now: DateTime<Utc>) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update identity_provider
+            set removed_at = $2, updated_at = $2, version = version + 1, state = 'disabled',
+                slug = left(slug, 24) || '.removed-' || id || '-' || version
+          where id = $1",
+        id.0,
+        now
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "insert into identity_provider_version (idp_id, version, state, metadata, policy, source, recorded_at)
+         select id, version, 'removed', metadata, policy, source, $2 from identity_provider where id = $1",
+        id.0,
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// The version that counts now, held until the transaction ends: a sign-in and a change of its

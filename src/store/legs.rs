@@ -20,8 +20,9 @@ pub struct LegRow {
     pub idp: Option<IdpId>,
     /// The session at an OpenID provider to end.
     pub oidc: Option<OidcLeg>,
-    /// The session that ended.
-    pub session: SessionId,
+    /// The session that ended; none if nobody was signed in here, and only what is at an OpenID provider
+    /// is to end.
+    pub session: Option<SessionId>,
     /// Whom to name; as it was received.
     pub name_id: Option<NameId>,
     /// Which sessions there.
@@ -40,21 +41,30 @@ pub struct LegRow {
     pub answer: Option<String>,
 }
 
-/// The session at an OpenID provider that a leg is to end.
+/// What a leg is to end at an OpenID provider: a session there, or all of a person's.
 #[derive(Clone)]
 pub struct OidcLeg {
     /// The name of the provider in the settings.
     pub provider: String,
     /// Its issuer.
     pub issuer: String,
+    /// The person there, if we know.
+    pub subject: Option<String>,
     /// The session there.
     pub sid: Option<String>,
-    /// The last ID token of it.
-    pub id_token: String,
+    /// The last ID token of it, if there was one.
+    pub id_token: Option<String>,
     /// Where a browser signs out there, if that is offered.
     pub end_session: Option<String>,
     /// When the provider accepted to end it.
     pub accepted_at: Option<DateTime<Utc>>,
+    /// The connection to the identity provider behind it, if there is one for which the provider is the
+    /// service provider; empty if its name is not known.
+    pub connection: Option<String>,
+    /// Whether a browser was sent there.
+    pub led: bool,
+    /// Whether it ends without a browser, if that is not back in time.
+    pub falls_back: bool,
 }
 
 impl std::fmt::Debug for OidcLeg {
@@ -64,15 +74,52 @@ impl std::fmt::Debug for OidcLeg {
     }
 }
 
-/// Adds a leg for one session at an OpenID provider on which the ended session rested.
+/// A leg for what is at an OpenID provider.
+#[derive(Clone, Copy)]
+pub struct NewOidcLeg<'a> {
+    /// The session that ended, if one did.
+    pub session: Option<SessionId>,
+    /// The name of the provider in the settings.
+    pub provider: &'a str,
+    /// Its issuer.
+    pub issuer: &'a str,
+    /// The person there.
+    pub subject: Option<&'a str>,
+    /// The session there; none for all of the person's, or where the provider does not name them.
+    pub sid: Option<&'a str>,
+    /// The last ID token of it.
+    pub id_token: Option<&'a str>,
+    /// Where a browser signs out there.
+    pub end_session: Option<&'a str>,
+    /// Whoever was authenticated there later than this is not meant.
+    pub authn_instant: DateTime<Utc>,
+}
+
+impl<'a> NewOidcLeg<'a> {
+    /// The leg for a session at a provider on which the ended session rested.
+    #[must_use]
+    pub fn of(session: SessionId, authentication: &'a OidcAuthentication) -> Self {
+        Self {
+            session: Some(session),
+            provider: &authentication.provider,
+            issuer: &authentication.issuer,
+            subject: Some(&authentication.subject),
+            sid: authentication.sid.as_deref(),
+            id_token: Some(&authentication.id_token),
+            end_session: authentication.end_session_endpoint.as_deref(),
+            authn_instant: authentication.auth_time,
+        }
+    }
+}
+
+/// Adds a leg for what is at an OpenID provider.
 ///
 /// # Errors
 /// [`StoreError::Database`].
 pub async fn add_oidc(
     conn: &mut PgConnection,
     logout: LogoutId,
-    session: SessionId,
-    authentication: &OidcAuthentication,
+    new: NewOidcLeg<'_>,
     state: LegState,
     resume_until: DateTime<Utc>,
 ) -> Result<LegId, StoreError> {
@@ -81,20 +128,29 @@ pub async fn add_oidc(
                                  oidc_subject, oidc_sid, oidc_id_token, oidc_end_session, state, resume_until)
          values ($1, $2, '{}', $3, $4, $5, $6, $7, $8, $9, $10, $11) returning id",
         logout.0,
-        session.0,
-        authentication.auth_time,
-        authentication.provider,
-        authentication.issuer,
-        authentication.subject,
-        authentication.sid,
-        authentication.id_token,
-        authentication.end_session_endpoint,
+        new.session.map(|session| session.0),
+        new.authn_instant,
+        new.provider,
+        new.issuer,
+        new.subject,
+        new.sid,
+        new.id_token,
+        new.end_session,
         state_name(state),
         resume_until
     )
     .fetch_one(conn)
     .await?;
     Ok(LegId(id))
+}
+
+/// Notes that a leg is to be asked without a browser after all, if that is not back in time.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn let_fall_back(conn: &mut PgConnection, leg: LegId) -> Result<(), StoreError> {
+    sqlx::query!("update logout_leg set oidc_falls_back = true where id = $1", leg.0).execute(conn).await?;
+    Ok(())
 }
 
 /// Notes that a browser was sent to a leg's OpenID provider.
@@ -171,12 +227,16 @@ pub async fn is_leaving(
 ) -> Result<bool, StoreError> {
     let leaving = sqlx::query_scalar!(
         r#"select exists (
-            select from logout_leg leg join logout on logout.id = leg.logout_id
-             where leg.oidc_issuer = $1 and leg.oidc_subject = coalesce($3, leg.oidc_subject)
-               and leg.state <> 'not_asked'
-               and case when leg.oidc_sid is null or $2::text is null then $4 <= leg.authn_instant
-                        else leg.oidc_sid = $2 end
-               and logout.finished_at is null and logout.deadline > $5) as "leaving!""#,
+            select from (
+                select leg.logout_id, leg.state from logout_leg leg
+                 where leg.oidc_issuer = $1 and leg.oidc_sid = $2
+                   and (leg.oidc_subject is null or $3::text is null or leg.oidc_subject = $3)
+                union all
+                select leg.logout_id, leg.state from logout_leg leg
+                 where leg.oidc_issuer = $1 and leg.oidc_subject = $3
+                   and (leg.oidc_sid is null or $2::text is null) and $4 <= leg.authn_instant) leg
+              join logout on logout.id = leg.logout_id
+             where leg.state <> 'not_asked' and logout.finished_at is null and logout.deadline > $5) as "leaving!""#,
         issuer,
         sid,
         subject,
@@ -186,6 +246,25 @@ pub async fn is_leaving(
     .fetch_one(conn)
     .await?;
     Ok(leaving)
+}
+
+/// The newest logout that was to end that session at an OpenID provider.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn newest_of_sid(
+    conn: &mut PgConnection,
+    issuer: &str,
+    sid: &str,
+) -> Result<Option<LogoutId>, StoreError> {
+    let found = sqlx::query_scalar!(
+        r#"select max(logout_id) as "id: LogoutId" from logout_leg where oidc_issuer = $1 and oidc_sid = $2"#,
+        issuer,
+        sid
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(found)
 }
 
 /// Lets applications know of what they have registered under the sessions that the legs of a logout
@@ -305,7 +384,8 @@ pub async fn of_logout(conn: &mut PgConnection, logout: LogoutId) -> Result<Vec<
     let rows = sqlx::query!(
         "select id, logout_id, idp_id, session_id, name_id, name_format, name_qualifier, sp_name_qualifier, sp_provided_id,
                 session_indexes, state, deadline, resumed, resume_until, asked_at, answer,
-                oidc_provider, oidc_issuer, oidc_sid, oidc_id_token, oidc_end_session, accepted_at
+                oidc_provider, oidc_issuer, oidc_subject, oidc_sid, oidc_id_token, oidc_end_session, accepted_at,
+                oidc_connection, oidc_falls_back, binding
            from logout_leg where logout_id = $1 order by id",
         logout.0
     )
@@ -320,12 +400,16 @@ pub async fn of_logout(conn: &mut PgConnection, logout: LogoutId) -> Result<Vec<
                 oidc: row.oidc_provider.zip(row.oidc_issuer).map(|(provider, issuer)| OidcLeg {
                     provider,
                     issuer,
+                    subject: row.oidc_subject,
                     sid: row.oidc_sid,
-                    id_token: row.oidc_id_token.unwrap_or_default(),
+                    id_token: row.oidc_id_token,
                     end_session: row.oidc_end_session,
                     accepted_at: row.accepted_at,
+                    connection: row.oidc_connection,
+                    led: row.binding.is_some(),
+                    falls_back: row.oidc_falls_back,
                 }),
-                session: SessionId(row.session_id),
+                session: row.session_id.map(SessionId),
                 name_id: row.name_id.map(|value| NameId {
                     value,
                     format: row.name_format,
@@ -359,7 +443,7 @@ pub async fn resumable(
     now: DateTime<Utc>,
 ) -> Result<Option<(LogoutId, SessionId)>, StoreError> {
     let found = sqlx::query!(
-        "select leg.logout_id, leg.session_id
+        "select leg.logout_id, session.id as session_id
            from session
            join logout_leg leg on leg.session_id = session.id
           where session.cookie_hash = $1 and session.ended_at is not null

@@ -49,21 +49,23 @@ pub struct NewLogout<'a> {
     pub return_to: Option<&'a str>,
 }
 
-/// Begins a logout of one session.
+/// Begins a logout that ends `sessions` sessions of ours.
 ///
 /// # Errors
 /// [`StoreError::Database`].
 pub async fn begin(
     conn: &mut PgConnection,
     new: NewLogout<'_>,
+    sessions: i32,
     now: DateTime<Utc>,
 ) -> Result<LogoutId, StoreError> {
     let id = sqlx::query_scalar!(
         "insert into logout (handle, trigger, started_at, sessions_ended, return_to)
-         values ($1, $2, $3, 1, $4) returning id",
+         values ($1, $2, $3, $4, $5) returning id",
         new.handle,
         new.trigger.as_str(),
         now,
+        sessions,
         new.return_to
     )
     .fetch_one(conn)

@@ -28,6 +28,7 @@ pub mod retention;
 pub mod secrets;
 pub mod session_search;
 pub mod sessions;
+pub mod sweeps;
 
 /// What can go wrong with the database.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +105,10 @@ row_id! {
 row_id! {
     /// The id of a `notification` row.
     NotificationId
+}
+row_id! {
+    /// The id of a `logout_sweep` row.
+    SweepId
 }
 row_id! {
     /// The id of an `api_token` row.

@@ -299,7 +299,8 @@ pub async fn subjects_of_sid(
 }
 
 /// The sessions of ours, not ended yet, that rest on that session or person at the provider, by id;
-/// it is locked. Nothing of ours is locked by this.
+/// it is locked. With a session's person, if that is known, come those of the person that rest on a
+/// session without a name. Nothing of ours is locked by this.
 ///
 /// # Errors
 /// [`StoreError::Database`].
@@ -307,14 +308,17 @@ pub async fn open_sessions(
     conn: &mut PgConnection,
     issuer: &str,
     subject: Subject<'_>,
+    person: Option<&str>,
 ) -> Result<Vec<SessionId>, StoreError> {
     let found = match subject {
         Subject::Sid(sid) => {
             sqlx::query_scalar!(
                 "select distinct s.id from oidc_authentication a join session s on s.id = a.session_id
-                  where a.issuer = $1 and a.sid = $2 and s.ended_at is null order by s.id",
+                  where a.issuer = $1 and (a.sid = $2 or a.sid is null and a.subject = $3) and s.ended_at is null
+                  order by s.id",
                 issuer,
-                sid
+                sid,
+                person
             )
             .fetch_all(conn)
             .await?

@@ -35,6 +35,10 @@ pub struct NewParticipation<'a> {
     pub name_id: Option<&'a NameId>,
     /// Context.
     pub session_indexes: &'a [String],
+    /// Context.
+    pub subject: Option<&'a str>,
+    /// Context.
+    pub connection: Option<&'a str>,
 }
 
 /// Registers an application's own session. The caller holds the lock on the session that it hangs
@@ -53,8 +57,8 @@ pub async fn register(
     };
     sqlx::query!(
         "insert into participation (public_id, application_id, session_id, oidc_issuer, oidc_sid, source, reference,
-                                    name_id, name_format, session_indexes, created_at)
-         values ($1, $2, $3, $4, $5, 'api', $6, $7, $8, $9, $10)",
+                                    name_id, name_format, session_indexes, oidc_subject, connection, created_at)
+         values ($1, $2, $3, $4, $5, 'api', $6, $7, $8, $9, $10, $11, $12)",
         new.public_id,
         new.application.0,
         session,
@@ -64,11 +68,36 @@ pub async fn register(
         new.name_id.map(|name| name.value.as_str()),
         new.name_id.and_then(|name| name.format.as_deref()),
         new.session_indexes,
+        new.subject,
+        new.connection,
         now
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Whether behind a session at an OpenID provider there is an identity provider for which that provider
+/// is the service provider: some application has registered what only such a session has.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn is_behind_provider(
+    conn: &mut PgConnection,
+    issuer: &str,
+    sid: &str,
+) -> Result<bool, StoreError> {
+    let found = sqlx::query_scalar!(
+        r#"select exists (select from participation
+                           where oidc_issuer = $1 and oidc_sid = $2
+                             and (connection is not null or name_id is not null or session_indexes <> '{}'))
+           as "found!""#,
+        issuer,
+        sid
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(found)
 }
 
 /// Whether an application takes part in a session.

@@ -71,7 +71,18 @@ pub async fn newest(
     Ok(listed.collect())
 }
 
-/// The first live sessions of a principal.
+/// A part of all sessions.
+#[derive(Debug, Clone, Copy)]
+pub struct Range {
+    /// Those after this one.
+    pub after: i64,
+    /// Up to this one.
+    pub through: i64,
+    /// How many at most.
+    pub limit: i64,
+}
+
+/// The first live sessions of a principal in a range.
 ///
 /// # Errors
 /// [`StoreError::Database`].
@@ -80,7 +91,7 @@ pub async fn of_principal(
     idp: IdpId,
     key: PrincipalKey,
     alive: Alive,
-    limit: i64,
+    range: Range,
 ) -> Result<Vec<i64>, StoreError> {
     let found = sqlx::query_scalar!(
         "select s.id
@@ -89,19 +100,22 @@ pub async fn of_principal(
            join session s on s.id = a.session_id
           where p.idp_id = $1 and p.key = $2
             and s.ended_at is null and s.expires_at > $3 and s.last_seen_at > $4
-          order by s.id limit $5",
+            and s.id > $5 and s.id <= $6
+          order by s.id limit $7",
         idp.0,
         &key.0[..],
         alive.now,
         alive.idle_since,
-        limit
+        range.after,
+        range.through,
+        range.limit
     )
     .fetch_all(conn)
     .await?;
     Ok(found)
 }
 
-/// The first live sessions that rest on an identity provider.
+/// The first live sessions in a range that rest on an identity provider.
 ///
 /// # Errors
 /// [`StoreError::Database`].
@@ -109,30 +123,44 @@ pub async fn of_idp(
     conn: &mut PgConnection,
     idp: IdpId,
     alive: Alive,
-    limit: i64,
+    range: Range,
 ) -> Result<Vec<i64>, StoreError> {
     let found = sqlx::query_scalar!(
         "select s.id
            from session s
           where s.ended_at is null and s.expires_at > $2 and s.last_seen_at > $3
+            and s.id > $4 and s.id <= $5
             and exists (select from authentication where session_id = s.id and idp_id = $1)
-          order by s.id limit $4",
+          order by s.id limit $6",
         idp.0,
         alive.now,
         alive.idle_since,
-        limit
+        range.after,
+        range.through,
+        range.limit
     )
     .fetch_all(conn)
     .await?;
     Ok(found)
 }
 
-/// Locks sessions and what they rest on, in the order in which everybody does: principals by id, then
-/// sessions by id. Gives the sessions as they are under the lock.
+/// Locks sessions and what they rest on, in the order in which everybody does: what is at OpenID
+/// providers, principals by id, then sessions by id. Gives the sessions as they are under the lock.
 ///
 /// # Errors
 /// [`StoreError::Database`].
 pub async fn lock_all(conn: &mut PgConnection, ids: &[i64]) -> Result<Vec<Session>, StoreError> {
+    sqlx::query!(
+        "select true as locked from oidc_subject
+          where (issuer, kind, value) in (
+                select issuer, 'sid', sid from oidc_authentication where session_id = any ($1) and sid is not null
+                union all
+                select issuer, 'sub', subject from oidc_authentication where session_id = any ($1))
+          order by kind, issuer, value for update",
+        ids
+    )
+    .fetch_all(&mut *conn)
+    .await?;
     sqlx::query!(
         "select id from principal
           where id in (select principal_id from authentication where session_id = any ($1))

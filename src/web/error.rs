@@ -82,10 +82,12 @@ pub fn log(app: &App, error: &dyn Error) -> String {
 
 /// The same for a program that asked.
 pub fn ours_as_json(app: &App, error: &dyn Error) -> Response {
-    let incident = app.incident();
-    tracing::error!(incident, error = chain(error), "the request failed");
-    let fault =
-        Fault { title: "This is our fault; try again in a moment.", status: 500, incident: &incident };
+    failed_as_json(&log(app, error))
+}
+
+/// Our own failure, logged already, for a program that asked.
+pub fn failed_as_json(incident: &str) -> Response {
+    let fault = Fault { title: "This is our fault; try again in a moment.", status: 500, incident };
     problem(StatusCode::INTERNAL_SERVER_ERROR, &fault)
 }
 

@@ -7,41 +7,45 @@ use axum::response::Response;
 use openssl::sha::sha256;
 
 use crate::app::logout::{self, Next, Shown, StartLogout, StartRefused};
-use crate::app::{App, ContinueToken, LogoutHandle, TurnedAway, Visitor};
+use crate::app::{App, ContinueToken, LogoutHandle, TurnedAway, Visitor, WantedAddress, WantedReturn};
 use crate::web::body::{self, FORM_LIMIT};
 use crate::web::fields::{Fields, Repeated};
 use crate::web::headers::PagePolicy;
 use crate::web::pages::{self, Link, LogoutQuestion, Notice};
 use crate::web::{error, navigation, reply, routes};
 
-/// `GET /logout?return_to=`: asks first, because anybody can make a browser follow a link
+/// The names under which the address may come to which a browser goes afterwards: ours, that of Auth0's
+/// `/v2/logout`, and that of OpenID Connect RP-Initiated Logout 1.0.
+const ADDRESSES: [&str; 3] = ["return_to", "returnTo", POST_LOGOUT];
+const POST_LOGOUT: &str = "post_logout_redirect_uri";
+
+/// `GET /logout?client_id=&return_to=`: asks first, because anybody can make a browser follow a link
 /// (SLO-48).
 pub async fn ask(State(app): State<App>, visitor: Visitor, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
     let fields = Fields::read(query.as_bytes());
-    let return_to = match fields.one("return_to") {
-        Ok(return_to) => return_to,
+    let (carried, wanted) = match carried(&fields).and_then(|carried| Ok((carried, wanted_return(&fields)?)))
+    {
+        Ok(read) => read,
         Err(why) => return error::repeated(&app, &visitor, routes::LOGOUT, query.as_bytes(), why),
     };
-    let asked = match logout::ask(&app, &visitor).await {
+    let asked = match logout::ask(&app, &visitor, &wanted).await {
         Ok(asked) => asked,
         Err(fault) => return error::failed(&fault.incident),
     };
     if let Some(outbound) = asked.resume {
         return reply::send(&app, &Method::GET, outbound);
     }
-    match asked.csrf {
-        Some(csrf) => {
-            let question = LogoutQuestion { csrf, return_to: return_to.map(ToOwned::to_owned) };
-            // The form leads on to the identity provider.
-            reply::page_with(
-                StatusCode::OK,
-                &question,
-                PagePolicy { submits_elsewhere: true, ..PagePolicy::default() },
-            )
-        }
-        None => reply::page(StatusCode::OK, &nobody_signed_in()),
+    if let Some(csrf) = asked.csrf {
+        let question = LogoutQuestion { csrf, carried };
+        // The form leads on to the identity provider.
+        let policy = PagePolicy { submits_elsewhere: true, ..PagePolicy::default() };
+        return reply::page_with(StatusCode::OK, &question, policy);
     }
+    let mut page = nobody_signed_in();
+    let way_on = asked.way_on.map(|target| Link::go_on(target.as_str()));
+    page.links.splice(..0, way_on);
+    reply::page(StatusCode::OK, &page)
 }
 
 /// `POST /logout`.
@@ -132,10 +136,33 @@ fn wanted(octets: &[u8]) -> Result<StartLogout, Repeated> {
     let fields = Fields::read(octets);
     Ok(StartLogout {
         csrf: fields.one("csrf")?.unwrap_or_default().to_owned(),
-        return_to: fields.one("return_to")?.filter(|target| !target.is_empty()).map(ToOwned::to_owned),
+        return_to: wanted_return(&fields)?,
         // Anything else is our own form's other button, or nobody's: rather too much ends than too little.
         local_only: fields.one("scope")? == Some("local"),
     })
+}
+
+/// What the form has to bring along, unchecked until then.
+fn carried(fields: &Fields) -> Result<Vec<(&'static str, String)>, Repeated> {
+    let names = ADDRESSES.into_iter().chain(["client_id", "state"]);
+    let value = |name| Ok(fields.one(name)?.map(|value| (name, value.to_owned())));
+    names.filter_map(|name| value(name).transpose()).collect()
+}
+
+/// Where to go afterwards. An address may come under several names, but only one address.
+fn wanted_return(fields: &Fields) -> Result<WantedReturn, Repeated> {
+    let mut address = WantedAddress::Unnamed;
+    for name in ADDRESSES {
+        let Some(text) = fields.one(name)?.filter(|text| !text.is_empty()) else { continue };
+        if matches!(&address, WantedAddress::Named { text: before, .. } if before != text) {
+            address = WantedAddress::Contradictory;
+            break;
+        }
+        // Only OpenID Connect knows a state, and gives it back with its own parameter.
+        let state = if name == POST_LOGOUT { fields.one("state")? } else { None };
+        address = WantedAddress::Named { text: text.to_owned(), state: state.map(ToOwned::to_owned) };
+    }
+    Ok(WantedReturn { client_id: fields.one("client_id")?.map(ToOwned::to_owned), address })
 }
 
 /// The page for who wants to sign out and is not signed in.
@@ -173,5 +200,41 @@ mod tests {
         assert!(!local("csrf=x"));
         assert!(!local("csrf=x&scope=elsewhere"));
         assert!(wanted(b"csrf=x&csrf=y").is_err());
+    }
+    #[test]
+    fn an_address_has_three_names_and_one_meaning() {
+        let read = |form: &str| wanted_return(&Fields::read(form.as_bytes()));
+        let named = |text: &str, state: Option<&str>| WantedAddress::Named {
+            text: text.to_owned(),
+            state: state.map(ToOwned::to_owned),
+        };
+        for (form, address) in [
+            ("", WantedAddress::Unnamed),
+            ("return_to=&returnTo=", WantedAddress::Unnamed),
+            ("return_to=%2Fa", named("/a", None)),
+            ("returnTo=%2Fa&state=x", named("/a", None)),
+            ("post_logout_redirect_uri=%2Fa&state=x", named("/a", Some("x"))),
+            ("return_to=%2Fa&returnTo=%2Fa", named("/a", None)),
+            ("return_to=%2Fa&returnTo=", named("/a", None)),
+            ("return_to=%2Fa&returnTo=%2Fb", WantedAddress::Contradictory),
+            ("return_to=%2Fa&post_logout_redirect_uri=%2FA", WantedAddress::Contradictory),
+        ] {
+            let client_id = None;
+            assert_eq!(read(form).unwrap(), WantedReturn { client_id, address }, "{form}");
+        }
+        assert_eq!(read("client_id=shop").unwrap().client_id.as_deref(), Some("shop"));
+        for twice in ["return_to", "returnTo", "post_logout_redirect_uri", "client_id"] {
+            assert_eq!(read(&format!("{twice}=a&{twice}=a")), Err(Repeated), "{twice}");
+        }
+        assert_eq!(read("post_logout_redirect_uri=a&state=a&state=b"), Err(Repeated));
+    }
+
+    #[test]
+    fn the_question_brings_along_what_it_was_asked_with() {
+        let fields = Fields::read(b"state=s&x=y&client_id=shop&returnTo=%2Fa");
+        let carried = carried(&fields).unwrap();
+        let expected = [("returnTo", "/a"), ("client_id", "shop"), ("state", "s")];
+        assert_eq!(carried, expected.map(|(name, value)| (name, value.to_owned())));
+        assert_eq!(super::carried(&Fields::read(b"client_id=a&client_id=b")), Err(Repeated));
     }
 }

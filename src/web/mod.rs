@@ -58,12 +58,13 @@ pub fn router(app: App) -> Router {
 }
 
 /// Routes, and around them what holds for every request: the headers of every answer, pages for what
-/// is not there, and the page for a handler that panics (VAL-22).
+/// is not there, and an answer for a handler that panics (VAL-22).
 pub fn guarded(app: App, routes: Router<App>) -> Router {
     routes
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(panic::Caught(app.clone())))
+        .layer(from_fn(panic::told))
         .layer(from_fn_with_state(app.clone(), headers::apply))
         .layer(from_fn(telemetry::traced))
         .with_state(app)

@@ -21,11 +21,8 @@ pub struct Running {
 impl Running {
     pub fn start(mut command: Command) -> Self {
         let program = format!("{command:?}");
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{program}: {error}"));
+        let mut child =
+            command.stdout(Stdio::piped()).spawn().unwrap_or_else(|error| panic!("{program}: {error}"));
         let output = BufReader::new(child.stdout.take().unwrap());
         let (heard, lines) = channel();
         std::thread::spawn(move || {
@@ -81,6 +78,8 @@ pub struct Demonstration {
     pub signoff: String,
     /// Where the identity provider is.
     pub idp: String,
+    /// Where the OpenID provider is, or why there is none.
+    pub openid: String,
     browser: Browser,
     _running: Running,
     directory: tempfile::TempDir,
@@ -95,11 +94,12 @@ impl Demonstration {
         let address = free_address();
         let signoff = format!("http://{address}");
         let mut command = Self::command(&signoff, &directory.path().display().to_string());
-        command.env("SIGNOFF_LISTEN", &address).arg("demo");
+        command.env("SIGNOFF_LISTEN", &address).arg("demo").stdin(Stdio::null());
         let running = Running::start(command);
         let idp = running.line_after("  identity provider   ");
+        let openid = running.line_after("  OpenID provider     ");
         running.line_after("Ctrl-C ends it.");
-        Self { signoff, idp, browser: Browser::new().unwrap(), _running: running, directory }
+        Self { signoff, idp, openid, browser: Browser::new().unwrap(), _running: running, directory }
     }
 
     fn command(signoff: &str, data: &str) -> Command {
@@ -125,6 +125,11 @@ impl Demonstration {
     /// A token for an application.
     pub fn token(&self, application: &str) -> String {
         self.signoff(&["token", "create", "example", "--role", "application", "--application", application])
+    }
+
+    /// The person's browser.
+    pub const fn browser(&self) -> &Browser {
+        &self.browser
     }
 
     pub async fn open(&self, url: &str) -> Page {
@@ -166,6 +171,36 @@ impl Demonstration {
     /// The browser's cookies for Signoff.
     pub fn cookie(&self) -> String {
         self.browser.cookies(&self.signoff).unwrap()
+    }
+
+    /// An application registers a session of its own under that one.
+    pub async fn register(&self, application: &str, session: &str) {
+        let answer = reqwest::Client::new()
+            .post(format!("{}/api/v1/sessions", self.signoff))
+            .bearer_auth(self.token(application))
+            .header("Content-Type", "application/json")
+            .body(serde_json::json!({ "session": session }).to_string())
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 201);
+    }
+
+    /// The first delivery to an application, once it was tried and is in that state.
+    pub async fn delivery(&self, application: &str, state: &str) -> serde_json::Value {
+        let began = Instant::now();
+        loop {
+            let list = self.signoff(&["delivery", "list", "--application", application, "--json"]);
+            let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+            let first = list.get(0).cloned().unwrap_or_default();
+            let tried =
+                first.get("attempts").and_then(serde_json::Value::as_i64).is_some_and(|tries| tries > 0);
+            if tried && first.get("state").is_some_and(|known| known == state) {
+                return first;
+            }
+            assert!(began.elapsed() < PATIENCE, "not {state}: {list}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// The public name of the browser's session.

@@ -3,26 +3,32 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::format_collect,
+    clippy::indexing_slicing,
     reason = "a test fails by panicking, and needs not be fast"
 )]
 
+#[expect(dead_code, reason = "the tests with an OpenID provider need more of it")]
 mod demonstration;
 #[path = "../proxies/proxy.rs"]
 #[expect(dead_code, reason = "nginx is enough here")]
 mod proxy;
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use demonstration::{Demonstration, Running};
 use proxy::{Kind, Proxy};
 
 /// A program of the examples.
 fn example(directory: &str, program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Running {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(directory);
+    run(&format!("examples/{directory}"), program, arguments, variables)
+}
+
+fn run(directory: &str, program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Running {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
     let mut command = Command::new("node");
     command.arg(program).args(arguments).current_dir(directory);
-    command.envs(variables.iter().copied());
+    command.envs(variables.iter().copied()).stdin(Stdio::null());
     Running::start(command)
 }
 
@@ -112,4 +118,35 @@ async fn a_command_line_program_that_reads_the_feed() {
     demo.idp_signs_out().await;
     assert_eq!(program.line_after("signed out: "), "idp");
     assert!(program.ends());
+}
+
+/// `express-openid-connect`, unmodified, as its own documentation sets it up.
+#[tokio::test]
+async fn an_sdk_of_auth0_takes_our_logout_token_and_no_other_applications() {
+    let demo = Demonstration::start();
+    let address = demonstration::free_address();
+    let base = format!("http://{address}");
+    let told = format!("{base}/backchannel-logout");
+    for (name, counts) in [("sdk", "true"), ("other", "false")] {
+        let form = ["--form", "logout-token", "--url", &told, "--counts", counts];
+        demo.signoff(&[&["application", "create", name][..], &form].concat());
+    }
+    let (_, port) = address.rsplit_once(':').unwrap();
+    let variables =
+        [("SIGNOFF_URL", demo.signoff.as_str()), ("APPLICATION", "sdk"), ("BASE_URL", &base), ("PORT", port)];
+    let application = run("tests/examples/sdk", "server.mjs", &[], &variables);
+    application.line_after("listening on ");
+    demo.sign_in().await;
+    let session = demo.session_id().await;
+    for name in ["sdk", "other"] {
+        demo.register(name, &session).await;
+    }
+    demo.idp_signs_out().await;
+    let over = application.line_after("over: ");
+    assert_eq!(over, format!("{}|{session}", demo.signoff));
+    let taken = demo.delivery("sdk", "acknowledged").await;
+    assert_eq!((&taken["http_status"], &taken["attempts"]), (&204.into(), &1.into()), "{taken}");
+    // The same program refuses what was made for another audience.
+    let refused = demo.delivery("other", "pending").await;
+    assert_eq!(refused["http_status"], 400, "{refused}");
 }

@@ -167,6 +167,7 @@ async fn a_wrong_setting_stops_the_start_with_one_line() {
         ("SIGNOFF_SAML__SOAP", "perhaps", "saml.soap"),
         ("SIGNOFF_TRUSTED_PROXIES", "[\"everyone\"]", "trusted_proxies"),
         ("SIGNOFF_RETURN_ORIGINS", "[\"https://x.example/path\"]", "return_origins"),
+        ("SIGNOFF_LOGOUT_URLS", "https://app.example/*", "logout_urls"),
         ("SIGNOFF_DATABASE_CONNECTIONS", "0", "database_connections"),
         ("SIGNOFF_NO_SUCH_THING", "1", "no_such_thing"),
         ("SIGNOFF_SAML__NO_SUCH_THING", "1", "no_such_thing"),
@@ -250,6 +251,16 @@ async fn metadata_files_are_read_at_the_start() {
     let list = site.run(&["idp", "list"]).good();
     assert!(list.contains("https://idp-f.example/metadata"), "{list}");
     assert!(service.log().contains("broken.xml"), "{}", service.log());
+    // What an administrator has removed, a file that was left behind does not bring back.
+    let slug = json(&site.run(&["idp", "list", "--json"]).good())[0]["slug"].as_str().unwrap().to_owned();
+    site.run(&["idp", "delete", &slug]).good();
+    service.signal("TERM");
+    service.wait();
+    let service = site.serve();
+    assert!(!site.run(&["idp", "list"]).good().contains("idp-f"));
+    assert!(service.log().contains("it was removed"), "{}", service.log());
+    site.run_with_input(&["idp", "import", "-"], &base.xml()).good();
+    assert!(site.run(&["idp", "list"]).good().contains("https://idp-f.example/metadata"));
     site.database().drop().await;
 }
 

@@ -44,6 +44,7 @@ mod oidc;
 mod promises;
 mod race;
 mod refusals;
+mod return_after_logout;
 #[cfg(feature = "second-opinion")]
 mod second_opinion;
 mod secrecy;

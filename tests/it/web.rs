@@ -420,6 +420,10 @@ async fn val_22_a_panic_is_a_page_with_a_reference_and_all_headers() {
     let routes = Router::new()
         .route("/boom", get(async || -> &'static str { panic!("a secret: {INDEX}") }))
         .route("/saml/slo", get(async || -> &'static str { panic!("a secret: {INDEX}") }))
+        .route("/session", get(async || -> &'static str { panic!("a secret: {INDEX}") }))
+        .route("/session/events", get(async || -> &'static str { panic!("a secret: {INDEX}") }))
+        .route("/api/v1/boom", get(async || -> &'static str { panic!("a secret: {INDEX}") }))
+        .route("/apiary", get(async || -> &'static str { panic!("a secret: {INDEX}") }))
         .route("/fine", get(async || "fine"));
     let service = signoff::web::guarded(scene.app.app.clone(), routes);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -429,11 +433,30 @@ async fn val_22_a_panic_is_a_page_with_a_reference_and_all_headers() {
     for look in [
         Look::of("a panic", 500, get("/boom").await),
         Look::of("a panic at SLO", 500, get("/saml/slo").await).at_slo(),
+        Look::of("a panic where programs ask", 500, get("/api/v1/boom").await),
+        Look::of("a panic where pages ask", 500, get("/session").await),
+        Look::of("a panic where pages wait", 500, get("/session/events").await),
+        Look::of("a panic elsewhere", 500, get("/apiary").await),
         Look::of("the next request", 200, get("/fine").await),
         Look::of("not there", 404, get("/x").await),
     ] {
         look.check();
         assert!(!look.reply.body.contains("a secret"), "{}", look.reply.body);
+    }
+    for (path, kind) in [
+        ("/api/v1/boom", "application/problem+json"),
+        ("/session", "application/problem+json"),
+        ("/session/events", "application/problem+json"),
+        ("/apiary", "text/html; charset=utf-8"),
+        ("/boom", "text/html; charset=utf-8"),
+    ] {
+        let reply = get(path).await;
+        assert_eq!(reply.header("content-type"), Some(kind), "{path}");
+        if kind.ends_with("json") {
+            let problem = reply.json();
+            assert_eq!(problem["status"], 500, "{path}");
+            assert!(problem["incident"].as_str().is_some_and(|incident| !incident.is_empty()), "{path}");
+        }
     }
     assert!(get("/boom").await.body.contains("reference"));
     scene.done().await;

@@ -5,7 +5,7 @@ use super::{Halt, Refused};
 use crate::app::App;
 use crate::app::deliveries::{self, DeliveryFault, DeliveryView};
 use crate::app::tokens::{Caller, Role};
-use crate::store::{applications, audit};
+use crate::store::applications;
 
 /// Deliveries after that number, the oldest first: of the caller's application, or, for an operator, of
 /// the named one or of all.
@@ -69,10 +69,7 @@ pub async fn retry(app: &App, caller: &Caller, id: i64, once: Option<&Once>) -> 
             if let Some(kept) = once::claim(app, &mut tx, once).await? {
                 return Ok(kept);
             }
-            let view = deliveries::retry_within(app, &mut tx, id).await?;
-            let what = format!("told again: delivery {id}");
-            let entry = app.changed_by(Some(caller.token), "/api/v1/deliveries/{id}/retry", &what);
-            audit::add(&mut tx, &entry).await?;
+            let view = deliveries::retry_within(app, &mut tx, Some(caller.token), id).await?;
             let answer = once::keep(app, &mut tx, once, Kept::new(200, None, &view)?).await?;
             tx.commit().await?;
             Ok(answer)

@@ -1,5 +1,7 @@
 //! Identity providers over the API: looked at, imported, changed.
 
+mod remove;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
@@ -13,6 +15,8 @@ use crate::app::idps::{self, Change, IdpError, IdpView, ImportOptions, Source};
 use crate::app::tokens::Caller;
 use crate::saml::metadata::Endpoint;
 use crate::store::audit;
+
+pub use remove::{Removed, remove, remove_by_command};
 
 /// An identity provider.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -282,7 +286,7 @@ const fn word(change: Change) -> &'static str {
         Change::New => "new",
         Change::Changed => "changed",
         Change::Unchanged => "unchanged",
-        Change::KeptCommand => "kept",
+        Change::KeptCommand | Change::StaysRemoved => "kept",
     }
 }
 

@@ -1,5 +1,6 @@
 //! Logouts over the API: started by session, principal or identity provider, and looked at.
 
+mod many;
 mod start;
 
 use chrono::{DateTime, Utc};
@@ -9,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::{Halt, Refused};
 use crate::app::App;
+use crate::app::oidc::behind::{self, Behind};
 use crate::app::tokens::{Caller, Role};
 use crate::store::logouts::{self, LogoutRow};
 use crate::store::{LogoutId, StoreError, legs};
@@ -79,6 +81,24 @@ pub struct LegView {
     pub asked_at: Option<DateTime<Utc>>,
     /// The status codes of its answer.
     pub answer: Option<String>,
+    /// The identity provider behind it, if it is an OpenID provider that is the service provider there.
+    pub behind: Option<BehindView>,
+}
+
+/// An identity provider for which not we but an OpenID provider is the service provider.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct BehindView {
+    /// The OpenID provider's connection to it; none if that was not registered.
+    pub connection: Option<String>,
+    /// What was done about the session there, of which no more is ever known: `asked` (a browser was sent
+    /// to the OpenID provider, which was to pass it on), `waiting_browser`, `unreachable` (without a
+    /// browser), `no_endpoint`, `not_asked`.
+    pub state: &'static str,
+}
+
+fn behind_view(behind: Behind) -> BehindView {
+    let connection = Some(behind.connection).filter(|connection| !connection.is_empty());
+    BehindView { connection, state: behind.state.as_str() }
 }
 
 /// One application that is told of a logout.
@@ -164,6 +184,7 @@ pub(in crate::app) async fn view(
         identity_providers: legs
             .into_iter()
             .map(|leg| LegView {
+                behind: behind::of(app, &leg).map(behind_view),
                 identity_provider: leg.idp.and_then(slug).or(leg.oidc.map(|oidc| oidc.provider)),
                 state: legs::state_name(leg.state),
                 asked_at: leg.asked_at,

@@ -119,6 +119,9 @@ pub struct ApplicationSessionView {
     pub issuer: Option<String>,
     /// The `sid` of that session.
     pub sid: Option<String>,
+    /// That provider's connection to the identity provider behind it, for which it is the service
+    /// provider, if it was registered.
+    pub connection: Option<String>,
     /// The application's own name for it.
     pub reference: Option<String>,
     /// When it began.

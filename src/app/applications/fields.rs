@@ -65,7 +65,10 @@ pub struct NewApplication {
     /// Where its pages live, as `scheme://host[:port]`.
     #[serde(default)]
     pub origins: Vec<String>,
-    /// Where a sign-out may return: exact URLs, or with `*` as the first label of the host.
+    /// Where a sign-out may return that names this application as `client_id`: https URLs, `*` as the
+    /// first label of the host standing for any one label, or a native app's own scheme with a dot in it.
+    /// Query and fragment of an address are not compared. The first without `*` is where a browser goes
+    /// that names no address.
     #[serde(default)]
     pub logout_urls: Vec<String>,
     /// Header `typ` of its logout tokens.
@@ -91,7 +94,7 @@ pub struct ChangedApplication {
     pub url: Option<String>,
     /// Where its pages live.
     pub origins: Option<Vec<String>>,
-    /// Where a sign-out may return.
+    /// Where a sign-out may return, instead of all before.
     pub logout_urls: Option<Vec<String>>,
     /// Header `typ` of its logout tokens.
     pub token_type: Option<TokenType>,

@@ -5,11 +5,12 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::app::legs::{Affair, Move};
-use crate::app::oidc::BACKCHANNEL_PATH;
+use crate::app::oidc::{BACKCHANNEL_PATH, behind};
 use crate::app::registry::Snapshot;
 use crate::app::{App, Fault};
 use crate::logout::plan::{Browser, Reach, Trigger};
 use crate::logout::step::{Leg, LegState, Logout, RESUME_WITHIN};
+use crate::store::legs::NewOidcLeg;
 use crate::store::logouts::{self, NewLogout};
 use crate::store::sessions::{self, Session};
 use crate::store::{LogoutId, TokenId, audit, legs as stored, notifications, oidc, outbox, principals};
@@ -34,6 +35,13 @@ pub(in crate::app) enum Telling {
     Nobody,
     /// Each, by the way that is there.
     Through(Browser),
+}
+
+/// What is to end at an OpenID provider where nobody is signed in here on its word.
+#[derive(Clone, Copy)]
+pub(in crate::app) struct There<'a> {
+    pub(in crate::app) leg: NewOidcLeg<'a>,
+    pub(in crate::app) reach: Reach,
 }
 
 /// A logout that has begun.
@@ -62,10 +70,10 @@ pub(in crate::app) async fn begin(
 ) -> Result<Begun, Fault> {
     let now = app.now();
     let handle = new.handle.to_owned();
-    let id = logouts::begin(conn, new, now).await?;
+    let id = logouts::begin(conn, new, 1, now).await?;
     sessions::end(conn, session.id, now, new.trigger.as_str(), Some(id)).await?;
     // Auth0 before the identity provider: the order in which a browser is led past them.
-    let mut legs = oidc_legs(conn, id, session, telling, now).await?;
+    let mut legs = oidc_legs(app, conn, id, session, telling, now).await?;
     if !legs.is_empty() {
         stored::tell_applications(conn, id, new.trigger.as_str(), now).await?;
     }
@@ -82,26 +90,80 @@ pub(in crate::app) async fn begin(
         if state == LegState::Queued {
             outbox::put(conn, leg, now).await?;
         }
-        legs.push(Leg { id: leg, reach, state, deadline: None, resumed: false, resume_until });
+        legs.push(Leg {
+            id: leg,
+            reach,
+            state,
+            deadline: None,
+            resumed: false,
+            resume_until,
+            falls_back: false,
+        });
     }
-    let (queued, alone) = (legs.iter().any(|leg| leg.state == LegState::Queued), legs.is_empty());
     let browser = match telling {
         Telling::Nobody => Browser::Absent,
         Telling::Through(browser) => browser,
     };
+    // A logout token has its own line, for all that it ends.
+    if new.trigger != Trigger::Oidc {
+        audit::add(conn, &entry(new.trigger, by, id, 1, now)).await?;
+    }
+    go(app, conn, id, handle, browser, legs).await
+}
+
+/// Begins a logout that ends no session here: nobody was signed in, and what is to end is at an OpenID
+/// provider. With it ends what applications have registered under it.
+pub(in crate::app) async fn begin_there(
+    app: &App,
+    conn: &mut PgConnection,
+    there: &There<'_>,
+    new: NewLogout<'_>,
+    browser: Browser,
+    by: Option<TokenId>,
+) -> Result<Begun, Fault> {
+    let now = app.now();
+    let handle = new.handle.to_owned();
+    let id = logouts::begin(conn, new, 0, now).await?;
+    let behind = behind::is_reached_by_browser(app, conn, there.leg).await?;
+    let front = there.reach.front || behind && there.leg.end_session.is_some();
+    let reach = Reach { front, ..there.reach };
+    let state = LegState::first(reach.route(browser));
+    let resume_until = now + RESUME_WITHIN;
+    let leg = stored::add_oidc(conn, id, there.leg, state, resume_until).await?;
+    if state == LegState::Queued {
+        outbox::put(conn, leg, now).await?;
+    }
+    stored::tell_applications(conn, id, new.trigger.as_str(), now).await?;
+    audit::add(conn, &entry(new.trigger, by, id, 0, now)).await?;
+    let falls_back = state == LegState::WaitingBrowser && reach.soap;
+    if falls_back {
+        stored::let_fall_back(conn, leg).await?;
+    }
+    let leg = Leg { id: leg, reach, state, deadline: None, resumed: false, resume_until, falls_back };
+    go(app, conn, id, handle, browser, vec![leg]).await
+}
+
+/// Takes the first step of a logout whose legs are written down.
+async fn go(
+    app: &App,
+    conn: &mut PgConnection,
+    id: LogoutId,
+    handle: String,
+    browser: Browser,
+    legs: Vec<Leg>,
+) -> Result<Begun, Fault> {
+    let now = app.now();
+    let (queued, alone) = (legs.iter().any(|leg| leg.state == LegState::Queued), legs.is_empty());
     let step = Logout::start(browser, legs, now);
     let affair = Affair::begun(conn, id).await?;
     let next = app.save(conn, &affair, step, now).await?;
-    // A logout token has its own line, for all that it ends.
-    if new.trigger != Trigger::Oidc {
-        audit::add(conn, &entry(new.trigger, by, id, now)).await?;
-    }
     let counted = notifications::unheard(conn, id, now).await?.waiting > 0;
     Ok(Begun { id, handle, next, queued, alone, counted })
 }
 
 /// A leg for each session at an OpenID provider on which the ended one rested.
 async fn oidc_legs(
+    app: &App,
     conn: &mut PgConnection,
     id: LogoutId,
     session: &Session,
@@ -112,8 +174,10 @@ async fn oidc_legs(
     let resume_until = now + RESUME_WITHIN;
     for authentication in oidc::authentications(conn, session.id).await? {
         // Without a browser wherever that is possible, so that the browser goes straight on: never
-        // both ways at once.
-        let front = !authentication.has_back && authentication.end_session_endpoint.is_some();
+        // both ways at once. But what is behind the provider, only a browser reaches.
+        let leg = NewOidcLeg::of(session.id, &authentication);
+        let behind = behind::is_reached_by_browser(app, conn, leg).await?;
+        let front = authentication.end_session_endpoint.is_some() && (behind || !authentication.has_back);
         let reach = Reach { soap: authentication.has_back, front };
         let state = match telling {
             // The provider itself has said so.
@@ -121,16 +185,26 @@ async fn oidc_legs(
             Telling::Nobody => LegState::NotAsked,
             Telling::Through(browser) => LegState::first(reach.route(browser)),
         };
-        let leg = stored::add_oidc(conn, id, session.id, &authentication, state, resume_until).await?;
+        let leg = stored::add_oidc(conn, id, leg, state, resume_until).await?;
         if state == LegState::Queued {
             outbox::put(conn, leg, now).await?;
         }
-        legs.push(Leg { id: leg, reach, state, deadline: None, resumed: false, resume_until });
+        let falls_back = state == LegState::WaitingBrowser && authentication.has_back;
+        if falls_back {
+            stored::let_fall_back(conn, leg).await?;
+        }
+        legs.push(Leg { id: leg, reach, state, deadline: None, resumed: false, resume_until, falls_back });
     }
     Ok(legs)
 }
 
-fn entry(trigger: Trigger, by: Option<TokenId>, id: LogoutId, now: DateTime<Utc>) -> audit::Entry {
+fn entry(
+    trigger: Trigger,
+    by: Option<TokenId>,
+    id: LogoutId,
+    sessions: i32,
+    now: DateTime<Utc>,
+) -> audit::Entry {
     let (endpoint, rule) = match trigger {
         Trigger::Admin => ("admin", "SLO-46"),
         Trigger::Application | Trigger::Operator => ("api", "SLO-46"),
@@ -146,7 +220,7 @@ fn entry(trigger: Trigger, by: Option<TokenId>, id: LogoutId, now: DateTime<Utc>
         digest: None,
         verdict: audit::Verdict::Ours,
         rule,
-        sessions: 1,
+        sessions,
         count: 1,
         source: None,
         detail: by.map(|token| format!("token {token}: logout {id}")),

@@ -5,6 +5,7 @@ use super::{Next, Unavailable};
 use crate::app::legs::{Affair, Move};
 use crate::app::{App, ContinueToken, Fault, LogoutHandle, Visitor, notify};
 use crate::logout::step::Event;
+use crate::store::legs::LegRow;
 use crate::store::logouts;
 
 /// What comes next for a browser that brings the one-time token of a logout's page: no cookie is
@@ -35,8 +36,8 @@ async fn try_go_on(app: &App, handle: &LogoutHandle, token: &ContinueToken) -> R
         return Ok(None);
     };
     let affair = Affair::begun(&mut tx, id).await?;
-    let session = affair.legs.first().map(|leg| leg.session);
-    let step = affair.logout(&snapshot, session).step(Event::BrowserCame, now);
+    let browser = affair.legs.first().map(LegRow::led_by);
+    let step = affair.logout(&snapshot, browser).step(Event::BrowserCame, now);
     let states: Vec<_> = step.logout.legs.iter().map(|leg| leg.state).collect();
     let next = app.save(&mut tx, &affair, step, now).await?;
     tx.commit().await?;

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::app::oidc::behind::{self, BehindState};
 use crate::app::oidc::host;
 use crate::app::{App, Fault, ReturnTarget};
 use crate::logout::hearing::Hearing;
@@ -76,6 +77,11 @@ pub enum Layer {
         /// The host of its issuer.
         host: String,
     },
+    /// The session at an identity provider for which that OpenID provider is the service provider.
+    Behind {
+        /// The host of the OpenID provider.
+        host: String,
+    },
     /// The session in an application.
     Application {
         /// Its display name.
@@ -111,6 +117,10 @@ pub enum LayerState {
     NotAsked,
     /// The browser was sent there to sign out, and came back.
     Returned,
+    /// The browser was sent to somebody who was to pass it on. That it was is the most that is ever known.
+    PassedOn,
+    /// Only a browser could have asked it, and none was there.
+    WithoutBrowser,
     /// The application has acknowledged that it was told.
     Heard,
     /// The application is being told, and has not acknowledged yet.
@@ -140,8 +150,10 @@ pub(super) async fn view(app: &App, handle: &LogoutHandle) -> Result<Option<Logo
     // An application that does not come back for hours is not waited for on a page.
     let telling = now < row.started_at + LOOK_FOR
         && applications.iter().any(|application| Hearing::of_state(&application.state) == Hearing::Waiting);
+    // Where nobody was signed in here, there was nothing of ours to end.
     let ours = LayerView { layer: Layer::ThisSite, state: LayerState::Ended };
-    let theirs = legs.iter().map(|leg| LayerView {
+    let ours = Some(ours).filter(|_| row.sessions_ended > 0);
+    let asked = legs.iter().map(|leg| LayerView {
         layer: match &leg.oidc {
             Some(oidc) => Layer::OpenIdProvider { host: host(&oidc.issuer) },
             None => Layer::IdentityProvider {
@@ -153,12 +165,29 @@ pub(super) async fn view(app: &App, handle: &LogoutHandle) -> Result<Option<Logo
         },
         state: layer_state(leg, now),
     });
+    let behind = legs.iter().map(|leg| {
+        let oidc = leg.oidc.as_ref()?;
+        let layer = Layer::Behind { host: host(&oidc.issuer) };
+        Some(LayerView { layer, state: behind_state(behind::of(app, leg)?.state) })
+    });
+    let theirs = asked.zip(behind).flat_map(|(layer, behind)| std::iter::once(layer).chain(behind));
     Ok(Some(LogoutView {
-        layers: std::iter::once(ours).chain(theirs).chain(applications.into_iter().map(told)).collect(),
+        layers: ours.into_iter().chain(theirs).chain(applications.into_iter().map(told)).collect(),
         finished: over && !telling,
         return_to: row.return_to.as_deref().and_then(|target| app.recorded_target(target)),
         sign_in_again: over,
     }))
+}
+
+/// What is known of an identity provider behind an OpenID provider: never more than that it was asked.
+const fn behind_state(state: BehindState) -> LayerState {
+    match state {
+        BehindState::Asked => LayerState::PassedOn,
+        BehindState::NoWay => LayerState::NoEndpoint,
+        BehindState::NotAsked => LayerState::NotAsked,
+        BehindState::Unreachable => LayerState::WithoutBrowser,
+        BehindState::WaitingBrowser => LayerState::WaitingForBrowser,
+    }
 }
 
 /// What is known of an application.

@@ -30,7 +30,7 @@ use crate::store::oidc::{self, Subject};
 use crate::store::{LogoutId, audit, legs, principals, sessions};
 
 /// For how long a token without a sid bars ID tokens that were issued before it.
-const SUBJECT_BAR: TimeDelta = TimeDelta::minutes(15);
+pub(super) const SUBJECT_BAR: TimeDelta = TimeDelta::minutes(15);
 
 /// Why a logout token ended nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -212,7 +212,7 @@ async fn end(app: &App, provider: &Provider, token: &LogoutToken, digest: [u8; 3
     if let Subject::Sid(sid) = meant {
         sids = vec![sid.to_owned()];
     }
-    let logouts = end_sessions(app, &mut tx, &snapshot, issuer, meant).await?;
+    let logouts = end_sessions(app, &mut tx, &snapshot, issuer, meant, subject).await?;
     note_gone(app, &mut tx, &snapshot, issuer, meant).await?;
     let told =
         oidc::end_participations(&mut tx, issuer, &sids, "oidc", logouts.first().copied(), now).await?;
@@ -240,6 +240,9 @@ async fn lock<'t>(
         Target::Subject(subject) => (Subject::Sub(subject), None),
     };
     oidc::lock(conn, issuer, meant, now).await?;
+    if let Some(subject) = subject {
+        oidc::lock(conn, issuer, Subject::Sub(subject), now).await?;
+    }
     Ok((meant, subject))
 }
 
@@ -251,8 +254,10 @@ async fn end_sessions(
     snapshot: &Snapshot,
     issuer: &str,
     meant: Subject<'_>,
+    subject: Option<&str>,
 ) -> Result<Vec<LogoutId>, Fault> {
-    let open = oidc::open_sessions(conn, issuer, meant).await?;
+    // Of a session that the provider did not name when it began, it cannot be said that it is another.
+    let open = oidc::open_sessions(conn, issuer, meant, subject).await?;
     principals::lock_of_sessions(conn, &open).await?;
     let mut logouts = Vec::new();
     for id in open {

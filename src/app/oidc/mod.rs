@@ -7,6 +7,7 @@
 //! whenever somebody needs it.
 
 pub mod backchannel;
+pub mod behind;
 pub mod callback;
 pub mod login;
 mod outbound;
@@ -15,12 +16,12 @@ pub(super) mod revoke;
 pub mod sign_out;
 
 use crate::app::App;
-use crate::auth0::Registered;
-use crate::config::OidcProvider;
+use crate::auth0::{Registered, end_session};
+use crate::config::{OidcKind, OidcProvider};
 use crate::logout::plan::Reach;
 use crate::logout::step::LegState;
 use crate::store::legs::OidcLeg;
-pub(crate) use outbound::client;
+pub(crate) use outbound::Asker;
 pub(crate) use providers::Providers;
 
 /// Where providers send people back to.
@@ -59,6 +60,44 @@ impl App {
             skew: self.0.settings.saml.skew,
         }
     }
+}
+
+/// How what is at a provider can be ended.
+pub(super) struct Way {
+    /// The provider's name in the settings.
+    pub(super) provider: String,
+    /// Its issuer.
+    pub(super) issuer: String,
+    /// Whether it can be done without a browser.
+    pub(super) back: bool,
+    /// Where a browser signs out there, as far as is known.
+    pub(super) end_session: Option<String>,
+}
+
+/// How what is at the provider of an issuer can be ended; none if it is not in the settings. Where we are
+/// registered there several times, the registration that can do most.
+pub(super) async fn way(app: &App, issuer: &str) -> Option<Way> {
+    let mut there = app.0.providers.all().iter().filter(|provider| provider.settings.issuer == issuer);
+    let able = there.clone().find(|provider| provider.settings.management.is_some());
+    let provider = able.or_else(|| there.next())?;
+    let settings = &provider.settings;
+    let described = match provider.known(app).await {
+        Ok(known) => known.discovery.end_session_endpoint.clone(),
+        Err(fault) => {
+            tracing::warn!(provider = settings.name, "where to sign out there is not known: {fault}");
+            None
+        }
+    };
+    let auth0 = settings.kind == OidcKind::Auth0;
+    let end_session = end_session::endpoint(described.as_ref(), issuer, auth0).map(String::from);
+    let back = settings.management.is_some();
+    Some(Way { provider: settings.name.clone(), issuer: issuer.to_owned(), back, end_session })
+}
+
+/// The issuer of a provider, by its name in the settings or its issuer.
+pub(super) fn issuer_of<'a>(app: &'a App, name: &str) -> Option<&'a str> {
+    let mut all = app.0.settings.oidc.iter();
+    all.find(|provider| provider.name == name || provider.issuer == name).map(|found| found.issuer.as_str())
 }
 
 /// What people are shown of an issuer: its host.

@@ -9,13 +9,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
 use tokio::time::Instant;
 
+use super::backchannel::SUBJECT_BAR;
 use super::outbound::{self, Answer, OutboundFault};
 use super::providers::Provider;
 use crate::app::{App, Fault, worker};
-use crate::auth0::management::{self, Asked, ReadBack};
+use crate::auth0::management::{self, Asked, Meant, ReadBack};
 use crate::config::ManagementApi;
 use crate::logout::outcome;
-use crate::logout::step::Event;
+use crate::logout::step::{Event, LegState};
 use crate::store::legs::{LegRow, OidcLeg};
 use crate::store::oidc::{self, Subject};
 use crate::store::outbox::Leased;
@@ -46,8 +47,8 @@ pub(in crate::app) async fn work(
     patient: bool,
 ) -> Result<(), Fault> {
     let round = match target(app, leg) {
-        Some((provider, management, oidc, sid)) => {
-            let api = Api { app, provider, management, sid };
+        Some((provider, management, oidc, meant)) => {
+            let api = Api { app, provider, management, meant };
             api.round(leg, oidc, patient).await?
         }
         None => Round::NoWay,
@@ -83,11 +84,20 @@ pub(in crate::app) async fn work(
 
 /// Nothing that speaks of a session that is gone comes in any more.
 async fn bar(app: &App, leg: &LegRow, now: DateTime<Utc>) -> Result<(), Fault> {
-    let Some((provider, _, _, sid)) = target(app, leg) else { return Ok(()) };
+    let Some((provider, _, _, meant)) = target(app, leg) else { return Ok(()) };
     let issuer = provider.settings.issuer.as_str();
     let mut tx = app.begin().await?;
-    oidc::lock(&mut tx, issuer, Subject::Sid(sid), now).await?;
-    oidc::bar_sid(&mut tx, issuer, sid, now + app.0.settings.session.max).await?;
+    match meant {
+        Meant::Session(sid) => {
+            oidc::lock(&mut tx, issuer, Subject::Sid(sid), now).await?;
+            oidc::bar_sid(&mut tx, issuer, sid, now + app.0.settings.session.max).await?;
+        }
+        Meant::Person(sub) => {
+            let asked_at = leg.asked_at.unwrap_or(now);
+            oidc::lock(&mut tx, issuer, Subject::Sub(sub), now).await?;
+            oidc::bar_sub(&mut tx, issuer, sub, asked_at, now + SUBJECT_BAR).await?;
+        }
+    }
     tx.commit().await?;
     Ok(())
 }
@@ -102,25 +112,35 @@ async fn is_accepted(conn: &mut sqlx::PgConnection, leg: &LegRow) -> Result<bool
 fn target<'a>(
     app: &'a App,
     leg: &'a LegRow,
-) -> Option<(&'a Provider, &'a ManagementApi, &'a OidcLeg, &'a str)> {
+) -> Option<(&'a Provider, &'a ManagementApi, &'a OidcLeg, Meant<'a>)> {
     let oidc = leg.oidc.as_ref()?;
     let provider: &Provider = app.0.providers.named(&oidc.provider)?;
     let management = provider.settings.management.as_ref()?;
-    let sid = oidc.sid.as_deref().filter(|_| provider.settings.issuer == oidc.issuer)?;
-    Some((provider, management, oidc, sid))
+    if provider.settings.issuer != oidc.issuer {
+        return None;
+    }
+    let meant = match (&oidc.sid, leg.session, &oidc.subject) {
+        (Some(sid), _, _) => Meant::Session(sid),
+        (None, None, Some(subject)) => Meant::Person(subject),
+        // One session of a person, whose name we do not know: not all of theirs.
+        _ => return None,
+    };
+    Some((provider, management, oidc, meant))
 }
 
 struct Api<'a> {
     app: &'a App,
     provider: &'a Provider,
     management: &'a ManagementApi,
-    sid: &'a str,
+    meant: Meant<'a>,
 }
 
 impl Api<'_> {
-    /// Asks, unless that was accepted before, and reads back.
+    /// Asks, unless that was accepted before or a browser has done so, and reads back.
     async fn round(&self, leg: &LegRow, oidc: &OidcLeg, patient: bool) -> Result<Round, Fault> {
-        if oidc.accepted_at.is_none() {
+        // A browser that is back has signed out there: what is left is to look whether that is so.
+        let only_look = leg.state == LegState::Returned;
+        if oidc.accepted_at.is_none() && !only_look {
             match self.ask().await {
                 Ok(Asked::Accepted) => {
                     let mut conn = self.app.connection().await?;
@@ -131,7 +151,7 @@ impl Api<'_> {
                 Ok(Asked::Later(wait)) => return Ok(self.later(leg, "it wants us to come again", wait)),
                 Ok(Asked::Unauthorized) => return Ok(self.later(leg, "our access token is not taken", None)),
                 Ok(Asked::Refused(status)) => return Ok(Round::Refused(status)),
-                Err(fault) => return Ok(self.later(leg, &fault.to_string(), None)),
+                Err(fault) => return Ok(self.later(leg, &fault.to_string(), fault.wait())),
             }
         }
         let until = Instant::now() + WATCHED;
@@ -139,7 +159,8 @@ impl Api<'_> {
             let wait = match self.read_back().await {
                 Ok(ReadBack::Gone) => return Ok(Round::Gone),
                 Ok(ReadBack::NotYet(wait)) => wait,
-                Ok(ReadBack::Unauthorized) | Err(_) => None,
+                Ok(ReadBack::Unauthorized) => None,
+                Err(fault) => fault.wait(),
             };
             // Who was told when to come again is not asked before.
             if !patient || wait.is_some() || Instant::now() + LOOK_EVERY > until {
@@ -159,21 +180,33 @@ impl Api<'_> {
     }
 
     async fn ask(&self) -> Result<Asked, OutboundFault> {
-        let url = management::revocation(&self.management.url, self.sid).ok_or(OutboundFault::Header)?;
+        let url = self.meant.revocation(&self.management.url).ok_or(OutboundFault::Header)?;
         let answer = self.call(Method::POST, url).await?;
+        if matches!((self.meant, answer.status), (Meant::Person(_), 404 | 405 | 501)) {
+            return self.ask_for_sessions().await;
+        }
         Ok(management::asked(answer.status, self.wait(&answer)))
     }
 
+    /// Asks for the end of a person's sessions where they cannot be ended with the refresh tokens. It
+    /// proves nothing that the person is not found: reading tells.
+    async fn ask_for_sessions(&self) -> Result<Asked, OutboundFault> {
+        let url = self.meant.address(&self.management.url).ok_or(OutboundFault::Header)?;
+        let answer = self.call(Method::DELETE, url).await?;
+        Ok(match management::asked(answer.status, self.wait(&answer)) {
+            Asked::Gone => Asked::Accepted,
+            asked => asked,
+        })
+    }
+
     async fn read_back(&self) -> Result<ReadBack, OutboundFault> {
-        let url = management::session(&self.management.url, self.sid).ok_or(OutboundFault::Header)?;
+        let url = self.meant.address(&self.management.url).ok_or(OutboundFault::Header)?;
         let answer = self.call(Method::GET, url).await?;
-        Ok(management::read_back(answer.status, self.wait(&answer)))
+        Ok(management::read_back(self.meant, answer.status, &answer.body, self.wait(&answer)))
     }
 
     fn wait(&self, answer: &Answer) -> Option<TimeDelta> {
-        let again = matches!(answer.status, 429 | 503);
-        let wait = management::wait(answer.retry_after.as_deref(), answer.reset.as_deref(), self.app.now());
-        wait.filter(|_| again)
+        answer.wait(self.app.now())
     }
 
     /// One request with our access token; with a fresh one if that is not taken.
@@ -186,6 +219,23 @@ impl Api<'_> {
         }
         let fresh = self.provider.access_token(self.app, Some(&token)).await?;
         outbound::call(client, method, url, &fresh).await
+    }
+}
+
+impl Answer {
+    /// When it wants us to come again, if it says so.
+    fn wait(&self, now: DateTime<Utc>) -> Option<TimeDelta> {
+        let wait = management::wait(self.retry_after.as_deref(), self.reset.as_deref(), now);
+        wait.filter(|_| matches!(self.status, 429 | 503))
+    }
+}
+
+impl OutboundFault {
+    const fn wait(&self) -> Option<TimeDelta> {
+        match self {
+            Self::NotNow(wait) => Some(*wait),
+            _ => None,
+        }
     }
 }
 
@@ -212,8 +262,14 @@ impl Provider {
             ("client_secret", management.client_secret.expose()),
             ("audience", management.audience.as_str()),
         ];
-        let answer = outbound::post(&app.0.oidc_http, url, &fields, None).await?;
-        let (token, good_for) = management::access_token(&answer).ok_or(OutboundFault::NoToken)?;
+        let answer = outbound::submit(&app.0.oidc_http, url, &fields).await?;
+        if let Some(wait) = answer.wait(now) {
+            return Err(OutboundFault::NotNow(wait));
+        }
+        if answer.status != 200 {
+            return Err(OutboundFault::Status(answer.status));
+        }
+        let (token, good_for) = management::access_token(&answer.body).ok_or(OutboundFault::NoToken)?;
         *kept = Some((token.clone(), now + good_for - TimeDelta::minutes(1)));
         Ok(token)
     }

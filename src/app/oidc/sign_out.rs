@@ -28,9 +28,10 @@ pub(in crate::app) fn outbound(app: &App, leg: &LegRow, state: &str) -> Option<O
         client_id: &settings.client_id,
         auth0: settings.kind == OidcKind::Auth0,
         sid: oidc.sid.as_deref(),
-        id_token: &oidc.id_token,
+        id_token: oidc.id_token.as_deref(),
         return_to: &app.0.settings.public_url(LOGGED_OUT_PATH),
         state,
+        federated: super::behind::is_behind(app, oidc),
     };
     tracing::info!(
         logout.id = leg.logout.0,
@@ -71,8 +72,8 @@ async fn try_come_back(app: &App, visitor: &Visitor, state: Option<&str>) -> Res
     let snapshot = app.0.registry.snapshot();
     let Some(affair) = Affair::lock(&mut tx, logout).await? else { return Ok(None) };
     oidc_sign_outs::take(&mut tx, leg).await?;
-    let session = affair.legs.iter().find(|known| known.id == leg).map(|leg| leg.session);
-    let step = affair.logout(&snapshot, session).step(Event::Returned { leg }, now);
+    let browser = affair.legs.iter().find(|known| known.id == leg).map(LegRow::led_by);
+    let step = affair.logout(&snapshot, browser).step(Event::Returned { leg }, now);
     let states: Vec<_> = step.logout.legs.iter().map(|leg| leg.state).collect();
     let next = app.save(&mut tx, &affair, step, now).await?;
     tx.commit().await?;

@@ -18,6 +18,7 @@ use crate::saml::names::{EntityId, MessageId};
 use crate::saml::open::Unopened;
 use crate::saml::refusal::Refusal;
 use crate::saml::signature::Verified;
+use crate::store::legs::LegRow;
 use crate::store::{audit, identity_providers, legs as stored, open_requests};
 
 /// Takes a LogoutResponse: only the answer to an open request of ours, from whom it was sent to,
@@ -128,8 +129,8 @@ async fn answered(
     }
     let status = response.message().status();
     let event = Event::Answered { leg, answer: Answer::of(status), browser: true };
-    let session = affair.legs.iter().find(|known| known.id == leg).map(|leg| leg.session);
-    let step = affair.logout(&app.0.registry.snapshot(), session).step(event, now);
+    let browser = affair.legs.iter().find(|known| known.id == leg).map(LegRow::led_by);
+    let step = affair.logout(&app.0.registry.snapshot(), browser).step(event, now);
     let legs: Vec<_> = step.logout.legs.iter().map(|leg| leg.state).collect();
     let next = app.save(&mut tx, &affair, step, now).await?;
     if matches!(next, Move::Ignored) {

@@ -24,6 +24,7 @@ fn legs(browser: Browser, reaches: &[Reach]) -> Vec<Leg> {
             deadline: None,
             resumed: false,
             resume_until: at(0) + RESUME_WITHIN,
+            falls_back: false,
         })
         .collect()
 }
@@ -128,6 +129,29 @@ fn a_browser_that_is_expected_is_waited_for_and_then_asks_as_if_it_had_been_ther
 }
 
 #[test]
+fn slo_44_where_no_browser_came_in_time_soap_is_the_way() {
+    let reaches = [BOTH, FRONT, Reach::NONE];
+    let start = Logout::start(Browser::Expected, legs(Browser::Expected, &reaches), at(0)).logout;
+    let early = start.clone().step(Event::Tick, at(299));
+    assert_eq!(early.logout, start, "it may still come");
+    let step = start.step(Event::Tick, at(300));
+    let states: Vec<_> = step.logout.legs.iter().map(|leg| leg.state).collect();
+    assert_eq!(states, [Queued, WaitingBrowser, NoEndpoint]);
+    assert!(step.writes.contains(&Write::Leg(LegId(1))) && step.writes.contains(&Write::Progress));
+    assert_eq!((step.logout.finished_at, step.logout.deadline), (None, Some(at(600))));
+    // The browser comes after all: what goes by SOAP is not asked again.
+    assert_eq!(step.logout.clone().step(Event::BrowserReturned, at(301)).reply, Reply::Ask(LegId(2)));
+    let answer = Event::Answered { leg: LegId(1), answer: Answer::Confirmed, browser: false };
+    let answered = step.logout.clone().step(answer, at(302)).logout;
+    assert_eq!(answered.legs[0].state, Confirmed);
+    let over = answered.step(Event::Tick, at(600)).logout;
+    assert_eq!((over.finished_at, over.legs[1].state), (Some(at(600)), WaitingBrowser));
+    // One that was asked in the browser, and is mute, is not asked twice.
+    let asked = person(&[BOTH, BOTH]).logout.step(Event::Tick, at(300)).logout;
+    assert_eq!((asked.legs[0].state, asked.legs[1].state), (LegState::Unconfirmed, Queued));
+}
+
+#[test]
 fn a_browser_that_came_back_goes_on_and_proves_little() {
     let step = person(&[FRONT, BOTH]);
     assert_eq!(step.reply, Reply::Ask(LegId(1)));
@@ -217,8 +241,44 @@ proptest! {
             }
         }
         prop_assert!(asked.values().all(|times| *times <= 2));
-        let over = step.logout.step(Event::Tick, at(now + 301));
+        // Once more if somebody is asked over SOAP because no browser came.
+        let over = step.logout.step(Event::Tick, at(now + 301)).logout.step(Event::Tick, at(now + 602));
         prop_assert!(over.logout.finished_at.is_some());
         prop_assert!(over.logout.legs.iter().all(|leg| leg.state != LegState::Asked));
     }
+}
+
+#[test]
+fn a_leg_that_falls_back_is_asked_without_a_browser_when_that_is_late_or_never_came() {
+    let mut waiting = legs(Browser::Present, &[FRONT, FRONT]);
+    for leg in &mut waiting {
+        leg.falls_back = true;
+    }
+    waiting[1].falls_back = false;
+    // One was asked and is late; the other never got its turn.
+    let asked = Logout::start(Browser::Present, waiting.clone(), at(0));
+    let late = at(0) + ANSWER_WITHIN;
+    let early = asked.logout.clone().step(Event::Tick, late - TimeDelta::seconds(1));
+    assert_eq!(early.logout.legs[0].state, LegState::Asked);
+    let step = asked.logout.clone().step(Event::Tick, late);
+    let states: Vec<_> = step.logout.legs.iter().map(|leg| leg.state).collect();
+    assert_eq!(states, [Queued, WaitingBrowser]);
+    assert!(step.writes.contains(&Write::Leg(LegId(1))) && step.writes.contains(&Write::Progress));
+    assert_eq!((step.logout.deadline, step.logout.finished_at), (Some(late + ANSWER_WITHIN), None));
+    // Once: it is not asked through the browser any more, and the next deadline is the end.
+    let back = step.logout.clone().step(Event::BrowserReturned, late);
+    assert_eq!(back.reply, Reply::Ask(LegId(2)));
+    let end = step.logout.step(Event::Tick, late + ANSWER_WITHIN);
+    assert_eq!((end.logout.legs[0].state, end.logout.finished_at), (Queued, Some(late + ANSWER_WITHIN)));
+    // A browser that was announced and never came.
+    for leg in &mut waiting {
+        leg.falls_back = true;
+    }
+    let expected = Logout::start(Browser::Expected, waiting.clone(), at(0));
+    let step = expected.logout.step(Event::Tick, late);
+    assert!(step.logout.legs.iter().all(|leg| leg.state == Queued));
+    // Who is back in time has done what it could.
+    let back = asked.logout.step(Event::Returned { leg: LegId(1) }, at(9));
+    assert_eq!(back.logout.legs[0].state, LegState::Returned);
+    assert_eq!(back.logout.step(Event::Tick, late).logout.legs[0].state, LegState::Returned);
 }

@@ -5,6 +5,9 @@ use sqlx::PgConnection;
 
 use crate::store::{ApplicationId, LogoutId, NotificationId, SessionId, StoreError};
 
+/// The most that whoever waits for a logout delivers himself.
+const MOST_OF_LOGOUT: i64 = 100;
+
 /// A notification that is ours to deliver until the lease runs out.
 #[derive(Debug, Clone)]
 pub struct Leased {
@@ -81,14 +84,17 @@ pub async fn due_applications(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
 ) -> Result<Vec<ApplicationId>, StoreError> {
+    // Of each application the first one alone is looked at, whatever the planner knows of the table.
     let found = sqlx::query_scalar!(
         "select a.id from application a
            left join application_lane l on l.application_id = a.id
-          where (l.shut_until is null or l.shut_until <= $1)
-            and exists (select from notification n
-                         where n.application_id = a.id and n.state = 'pending'
-                           and n.due_at <= case when l.failures > 0 then 'infinity'::timestamptz else $1 end
-                           and (n.leased_until is null or n.leased_until <= $1))
+          cross join lateral (
+                select from notification n
+                 where n.application_id = a.id and n.state = 'pending'
+                   and n.due_at <= case when l.failures > 0 then 'infinity'::timestamptz else $1 end
+                   and (n.leased_until is null or n.leased_until <= $1)
+                 order by n.application_id, n.due_at limit 1) due
+          where l.shut_until is null or l.shut_until <= $1
           order by a.id",
         now
     )
@@ -111,23 +117,10 @@ pub async fn lease(
 ) -> Result<Vec<Leased>, StoreError> {
     let leased = sqlx::query_as!(
         Leased,
-        r#"with lane as (
-               select coalesce(max(failures), 0) > 0 as failing, coalesce(bool_or(shut_until > $3), false) as shut
-                 from application_lane where application_id = $1)
-           update notification set leased_until = $4
-            where id in (
-                select n.id from notification n
-                 where n.application_id = $1 and n.state = 'pending'
-                   and n.due_at <= (select case when failing then 'infinity'::timestamptz else $3 end from lane)
-                   and (n.leased_until is null or n.leased_until <= $3)
-                   and not exists (select from notification earlier
-                                    where earlier.application_id = n.application_id and earlier.sid = n.sid
-                                      and earlier.id < n.id and earlier.state = 'pending')
-                 order by n.due_at, n.id
-                 limit (select case when shut then 0 when failing then 1 else $2::bigint end from lane)
-                   for update skip locked)
-        returning id as "id: _", application_id as "application: _", session_id as "session: _", sid,
-                  participations, reason, ended_at, attempts, give_up_at"#,
+        r#"select id as "id!: _", application_id as "application!: _", session_id as "session: _", sid as "sid!",
+                  participations as "participations!", reason as "reason!", ended_at as "ended_at!",
+                  attempts as "attempts!", give_up_at
+             from lease_notifications($1, $2, $3, $4)"#,
         application.0,
         batch,
         now,
@@ -152,24 +145,13 @@ pub async fn lease_of_logout(
 ) -> Result<Vec<Leased>, StoreError> {
     let leased = sqlx::query_as!(
         Leased,
-        r#"update notification set leased_until = $4
-            where id in (
-                select n.id from notification n
-                 where n.logout_id = $1 and n.state = 'pending' and n.due_at <= $3
-                   and (n.leased_until is null or n.leased_until <= $3)
-                   and (n.counts or not $2)
-                   and not exists (select from notification earlier
-                                    where earlier.application_id = n.application_id and earlier.sid = n.sid
-                                      and earlier.id < n.id and earlier.state = 'pending')
-                   and not exists (select from application_lane l
-                                    where l.application_id = n.application_id and l.shut_until > $3)
-                 order by n.id
-                 limit 100
-                   for update skip locked)
-        returning id as "id: _", application_id as "application: _", session_id as "session: _", sid,
-                  participations, reason, ended_at, attempts, give_up_at"#,
+        r#"select id as "id!: _", application_id as "application!: _", session_id as "session: _", sid as "sid!",
+                  participations as "participations!", reason as "reason!", ended_at as "ended_at!",
+                  attempts as "attempts!", give_up_at
+             from lease_notifications_of_logout($1, $2, $3, $4, $5)"#,
         logout.0,
         counted_only,
+        MOST_OF_LOGOUT,
         now,
         until
     )
@@ -193,17 +175,7 @@ pub async fn settle(
     let statuses: Vec<Option<i32>> = settled.iter().map(|one| one.http_status).collect();
     let errors: Vec<Option<String>> = settled.iter().map(|one| one.error.clone()).collect();
     sqlx::query!(
-        r#"update notification n
-              set leased_until = null,
-                  state = case s.state when 'untried' then n.state when 'again' then 'pending' else s.state end,
-                  due_at = coalesce(s.due_at, n.due_at),
-                  attempts = n.attempts + case s.state when 'untried' then 0 else 1 end,
-                  acknowledged_at = case s.state when 'acknowledged' then $6::timestamptz else n.acknowledged_at end,
-                  http_status = case s.state when 'untried' then n.http_status else s.http_status end,
-                  last_error = case s.state when 'untried' then n.last_error else s.error end
-             from unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::integer[], $5::text[])
-                  as s (id, state, due_at, http_status, error)
-            where n.id = s.id and n.state = 'pending'"#,
+        "select settle_notifications($1, $2, $3, $4, $5, $6)",
         &ids,
         &states,
         &due as &[Option<DateTime<Utc>>],

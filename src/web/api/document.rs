@@ -43,7 +43,7 @@ pub async fn show() -> Response {
         sessions::list, sessions::register, sessions::show, sessions::end,
         logouts::list, logouts::start, logouts::show,
         identity_providers::list, identity_providers::import, identity_providers::show,
-        identity_providers::change,
+        identity_providers::change, identity_providers::remove,
         applications::list, applications::create, applications::show, applications::change,
         applications::remove,
         deliveries::list, deliveries::show, deliveries::retry,

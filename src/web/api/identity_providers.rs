@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::app::api::identity_providers::{
-    self, Configuration, IdentityProviderView, ImportedView, MetadataDocument, SwitchValue,
+    self, Configuration, IdentityProviderView, ImportedView, MetadataDocument, Removed, SwitchValue,
 };
 use crate::app::tokens::Caller;
 use crate::web::api::answer;
@@ -101,4 +101,21 @@ pub async fn change(
     let wanted = Configuration { enabled, switches: switches.unwrap_or_default() };
     let view: IdentityProviderView = identity_providers::change(&app, &caller, &name, &wanted).await?;
     Ok(reply::json(StatusCode::OK, &view))
+}
+
+/// Removes an identity provider
+///
+/// It is known to nobody any more, and every session that rests on it ends whole. It is not told, because
+/// what it says does not count any more; applications and the other identity providers of those sessions
+/// are. Metadata of it can be imported again.
+#[utoipa::path(delete, path = "/api/v1/identity-providers/{name}", tag = "identity providers",
+    params(("name" = String, Path, description = "Its slug, or its entity ID percent-encoded.")),
+    responses((status = 200, description = "It is gone", body = Removed)))]
+pub async fn remove(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Response, Problem> {
+    let removed: Removed = identity_providers::remove(&app, &caller, &name).await?;
+    Ok(reply::json(StatusCode::OK, &removed))
 }

@@ -24,21 +24,27 @@ pub struct LogoutPage {
     next: Option<String>,
 }
 
-/// Logouts to be started: by exactly one of `session`, `principal` and `identity_provider`.
+/// Logouts to be started: by exactly one of `session`, `principal`, `identity_provider` and
+/// `openid_subject`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StartLogout {
-    /// The public name of a session.
+    /// The public name of a session; or of an application session: then the session under which it hangs,
+    /// be it ours or an OpenID provider's.
     session: Option<String>,
     /// A person, as an identity provider names them: all their sessions.
     principal: Option<PrincipalInput>,
     /// The slug of an identity provider: all sessions that rest on it.
     identity_provider: Option<String>,
+    /// A person at an OpenID provider: all their sessions here, and, where the provider can be asked to
+    /// end them, there.
+    openid_subject: Option<OpenIdSubjectInput>,
     /// Whether a browser will be sent to the `continue_url`; by session `true` if absent. Without one,
     /// identity providers are told over SOAP if they have it, else when that browser next comes by.
     browser: Option<bool>,
-    /// Where that browser goes in the end: a path of ours, or an address at an origin that the settings
-    /// or the application list.
+    /// Where that browser goes in the end: a path of ours, an address in the logout URLs of the
+    /// application whose token this is, or an address at an origin that it or the settings list. With an
+    /// operator's or admin's token: those of the service and of any application.
     return_to: Option<String>,
 }
 
@@ -50,6 +56,17 @@ pub struct PrincipalInput {
     identity_provider: String,
     /// The NameID.
     name_id: NameIdInput,
+}
+
+/// A person, as an OpenID provider names them.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OpenIdSubjectInput {
+    /// The name of the provider in the settings, or its issuer.
+    provider: String,
+    /// The `sub`.
+    #[schema(min_length = 1, max_length = 255)]
+    sub: String,
 }
 
 /// Lists logouts
@@ -71,9 +88,10 @@ pub async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Result<R
 
 /// Starts logouts
 ///
-/// By session, principal or identity provider; an application by session only, of those in which it
-/// takes part. What is listed in the answer is over. By principal and identity provider at most 100
-/// sessions end at once: ask again until `complete`.
+/// By session, principal, identity provider or person at an OpenID provider; an application by session
+/// only, of those in which it takes part. What is listed in the answer is over. By principal and identity
+/// provider all sessions end that there are; where that takes longer than 20 s, the answer is not
+/// `complete`, and the rest ends without anybody's doing.
 #[utoipa::path(post, path = "/api/v1/logouts", tag = "logouts", request_body = StartLogout,
     responses(
         (status = 200, description = "Nothing was alive", body = Started),
@@ -105,14 +123,20 @@ pub async fn show(
 }
 
 fn wanted(body: StartLogout) -> Result<Start, Problem> {
-    let whom = match (body.session, body.principal, body.identity_provider) {
-        (Some(session), None, None) => Whom::Session(session),
-        (None, Some(PrincipalInput { identity_provider, name_id }), None) => {
+    let whom = match (body.session, body.principal, body.identity_provider, body.openid_subject) {
+        (Some(session), None, None, None) => Whom::Session(session),
+        (None, Some(PrincipalInput { identity_provider, name_id }), None, None) => {
             Whom::Principal { identity_provider, name_id: name_id.into() }
         }
-        (None, None, Some(name)) => Whom::IdentityProvider(name),
+        (None, None, Some(name), None) => Whom::IdentityProvider(name),
+        (None, None, None, Some(OpenIdSubjectInput { provider, sub })) => {
+            if sub.is_empty() || sub.len() > 255 {
+                return Err(Problem::unprocessable("openid_subject", "expected a sub of 1 to 255 bytes"));
+            }
+            Whom::OpenIdPerson { provider, subject: sub }
+        }
         _ => {
-            let reason = "expected exactly one of session, principal and identity_provider";
+            let reason = "expected exactly one of session, principal, identity_provider and openid_subject";
             return Err(Problem::unprocessable("session", reason));
         }
     };

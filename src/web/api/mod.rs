@@ -76,6 +76,12 @@ fn table() -> Vec<Route> {
         route(Method::POST, "/v1/identity-providers", Who::Admin, post(identity_providers::import)),
         route(Method::GET, "/v1/identity-providers/{name}", Who::Operator, get(identity_providers::show)),
         route(Method::PATCH, "/v1/identity-providers/{name}", Who::Admin, patch(identity_providers::change)),
+        route(
+            Method::DELETE,
+            "/v1/identity-providers/{name}",
+            Who::Admin,
+            delete(identity_providers::remove),
+        ),
         route(Method::GET, "/v1/applications", Who::Operator, get(applications::list)),
         route(Method::POST, "/v1/applications", Who::Admin, post(applications::create)),
         route(Method::GET, "/v1/applications/{id}", Who::Operator, get(applications::show)),

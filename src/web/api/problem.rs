@@ -143,7 +143,9 @@ impl Problem {
         Self::failed(error::log(app, fault))
     }
 
-    fn failed(incident: String) -> Self {
+    /// A fault of ours that is logged already, under this.
+    #[must_use]
+    pub fn failed(incident: String) -> Self {
         let detail = "Please try again in a moment; the reference tells whoever runs this service more.";
         Self { incident: Some(incident), ..Self::of("failed", detail) }
     }

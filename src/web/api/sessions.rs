@@ -37,7 +37,13 @@ pub struct RegisterSession {
     sid: Option<String>,
     /// The application's own name for it, 1 to 256 characters.
     reference: Option<String>,
-    /// Whom the OpenID provider's assertion named; only with `issuer`.
+    /// The person's `sub` there; only with `issuer`.
+    subject: Option<String>,
+    /// The OpenID provider's connection to the identity provider through which the person signed in
+    /// there, where that provider and not we are the service provider; only with `issuer`. This, or
+    /// one of the next two, makes our logout ask Auth0 to sign the person out there as well.
+    connection: Option<String>,
+    /// Whom the assertion named that the OpenID provider got; only with `issuer`.
     name_id: Option<NameIdInput>,
     /// The SessionIndex values of that assertion; only with `issuer`.
     session_indexes: Option<Vec<String>>,
@@ -153,5 +159,7 @@ fn registration(body: RegisterSession) -> Result<Registration, Problem> {
         reference: body.reference,
         name_id: body.name_id.map(NameId::from),
         session_indexes: body.session_indexes.unwrap_or_default(),
+        subject: body.subject,
+        connection: body.connection,
     })
 }

@@ -69,8 +69,8 @@ pub struct Post {
 pub struct LogoutQuestion {
     /// The token that proves that our own page asked.
     pub csrf: String,
-    /// Where the person wants to go afterwards, unchecked until then.
-    pub return_to: Option<String>,
+    /// What says where the person wants to go afterwards, by name, unchecked until then.
+    pub carried: Vec<(&'static str, String)>,
 }
 
 /// What a logout has come to.
@@ -154,6 +154,12 @@ pub struct Link {
 }
 
 impl Link {
+    /// To where somebody wanted to go, checked.
+    #[must_use]
+    pub fn go_on(target: &str) -> Self {
+        Self { href: target.to_owned(), text: "Continue" }
+    }
+
     /// Our first page.
     #[must_use]
     pub fn home() -> Self {
@@ -247,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_wanted_return_target_is_inert_in_the_question() {
-        let question = LogoutQuestion { csrf: "token".into(), return_to: Some(EVIL.into()) };
+        let question = LogoutQuestion { csrf: "token".into(), carried: vec![("return_to", EVIL.into())] };
         assert_inert(&question.render().unwrap());
     }
 

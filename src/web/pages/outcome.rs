@@ -26,6 +26,7 @@ fn layer(view: &logout::LayerView) -> Layer {
     let name = match &view.layer {
         logout::Layer::ThisSite => String::from("This site"),
         logout::Layer::OpenIdProvider { host } => host.clone(),
+        logout::Layer::Behind { host } => format!("Where {host} sent you to sign in"),
         logout::Layer::IdentityProvider { name } | logout::Layer::Application { name } => name.clone(),
     };
     Layer { name, tone, what }
@@ -65,6 +66,14 @@ const fn told(state: LayerState) -> (Tone, &'static str) {
             Tone::Wait,
             "Your browser was there to sign you out and came back. It has not confirmed that otherwise.",
         ),
+        LayerState::PassedOn => (
+            Tone::Wait,
+            "Your browser was sent to have you signed out there as well. Nobody tells us whether that was done.",
+        ),
+        LayerState::WithoutBrowser => (
+            Tone::Warn,
+            "Only your browser could have signed you out there, and it was not at hand. You may still be signed in there.",
+        ),
         LayerState::Heard => (Tone::Good, "It was told, and has confirmed that."),
         LayerState::NotYetHeard => {
             (Tone::Wait, "It is being told that your session is over. It has not confirmed that yet.")
@@ -101,7 +110,7 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
-    const STATES: [LayerState; 17] = [
+    const STATES: [LayerState; 19] = [
         LayerState::Ended,
         LayerState::Confirmed,
         LayerState::Partial,
@@ -114,6 +123,8 @@ mod tests {
         LayerState::NoEndpoint,
         LayerState::NotAsked,
         LayerState::Returned,
+        LayerState::PassedOn,
+        LayerState::WithoutBrowser,
         LayerState::Heard,
         LayerState::NotYetHeard,
         LayerState::NeverHeard,

@@ -56,3 +56,38 @@ async fn slo_56_whoever_is_named_over_the_api_is_not_named_in_the_log() {
     assert!(!log.contains("alice") && !log.contains(token.trim()), "{log}");
     site.database().drop().await;
 }
+
+#[tokio::test]
+async fn what_is_done_by_command_is_audited_as_over_the_api() {
+    let site = Site::new().await;
+    let service = site.serve();
+    let idp = site.idp(&service, "idp-a", &RSA_A).await;
+    site.run(&["application", "create", "shop", "--form", "webhook", "--url", "http://127.0.0.1:9/"]).good();
+    let pool = site.database().pool(1).await;
+    let alice = service.browser();
+    alice.sign_in(&idp, &Name::email("alice@example.org"), "1").await;
+    sqlx::query(
+        "insert into participation (public_id, application_id, session_id, source, created_at)
+         select 'p', a.id, s.id, 'api', s.created_at from application a, session s",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    let said = site.run(&["idp", "delete", "idp-a"]).good();
+    assert_eq!(said, "idp-a is gone; 1 sessions ended\n");
+    assert!(!alice.is_signed_in().await);
+    let line = site.run(&["idp", "delete", "idp-a"]).one_line(1);
+    assert!(line.contains("there is no identity provider called"), "{line}");
+    let id: i64 = sqlx::query_scalar("select id from notification").fetch_one(&pool).await.unwrap();
+    site.run(&["delivery", "retry", &id.to_string()]).good();
+    site.run(&["delivery", "retry", "4711"]).one_line(1);
+    let audit: Vec<String> =
+        sqlx::query_scalar("select detail from audit where rule = 'API-WRITE' order by id")
+            .fetch_all(&pool)
+            .await
+            .unwrap();
+    let removed = format!("command: removed identity provider idp-a ({})", idp.entity_id);
+    assert_eq!(audit, [removed, format!("command: told again: delivery {id}")]);
+    pool.close().await;
+    site.database().drop().await;
+}

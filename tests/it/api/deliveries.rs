@@ -69,5 +69,8 @@ async fn an_operator_has_an_application_told_again() {
         }
     }
     assert_looks_unknown(&operator, &operator.post(&format!("{PATH}/4711/retry"), json!({})).await).await;
+    let audited =
+        "select count(*) from audit where rule = 'API-WRITE' and detail like '%told again: delivery%'";
+    assert_eq!(scene.app.count(audited).await, 1, "only what was done");
     scene.done().await;
 }

@@ -5,8 +5,10 @@ use serde_json::json;
 use super::problem;
 use crate::support::app::TestApp;
 use crate::support::dsig::{RSA_A, RSA_B};
+use crate::support::http::send;
 use crate::support::messages::Name;
 use crate::support::metadata::Metadata;
+use crate::support::story::{Via, send_request};
 
 const PATH: &str = "/api/v1/identity-providers";
 
@@ -80,5 +82,70 @@ async fn a_large_document_has_more_room_than_other_bodies() {
     let padding = |length| json!({ "metadata": format!("<!--{}-->", "x".repeat(length)) });
     assert_eq!(problem(&admin.post(PATH, padding(100 * 1024)).await).0, 422, "read");
     assert_eq!(problem(&admin.post(PATH, padding(1024 * 1024)).await).0, 413);
+    app.done().await;
+}
+
+#[tokio::test]
+async fn a_removed_one_is_known_to_nobody_and_what_rests_on_it_is_over() {
+    let app = TestApp::start().await;
+    let (a, b) = (app.idp("idp-a", &RSA_A).await, app.idp("idp-b", &RSA_B).await);
+    let node = app.second_node().await;
+    let (alice, bob) = (app.browser(), app.browser());
+    alice.sign_in(&a, &Name::email("alice@example.org"), "1").await;
+    // Over there she has another identity provider as well: the session ends whole, and that one is told.
+    alice.sign_in(&b, &Name::email("alice@example.org"), "2").await;
+    bob.sign_in(&b, &Name::email("bob@example.org"), "3").await;
+    let (admin, operator) = (app.api("admin").await, app.api("operator").await);
+    let one = format!("{PATH}/idp-a");
+    assert_eq!(problem(&operator.delete(&one).await), (403, "forbidden".to_owned()));
+    assert_eq!(problem(&admin.delete(&format!("{PATH}/none")).await).0, 404);
+    assert!(alice.is_signed_in().await);
+    let removed = admin.delete(&one).await;
+    assert_eq!((removed.status, removed.json()), (200, json!({ "sessions_ended": 1, "complete": true })));
+    assert!(!alice.is_signed_in().await && bob.is_signed_in().await);
+    let legs: Vec<(String, String)> = sqlx::query_as(
+        "select split_part(i.slug, '.', 1), l.state from logout_leg l join identity_provider i on i.id = l.idp_id
+          order by 1",
+    )
+    .fetch_all(&app.pool)
+    .await
+    .unwrap();
+    let told = |idp: &str, state: &str| (idp.to_owned(), state.to_owned());
+    assert_eq!(legs, [told("idp-a", "no_endpoint"), told("idp-b", "waiting_browser")]);
+
+    // Nobody knows it, here or at another node, whatever it says.
+    assert_eq!(problem(&admin.get(&one).await).0, 404);
+    assert_eq!(problem(&admin.delete(&one).await).0, 404);
+    assert_eq!(problem(&admin.patch(&one, json!({ "enabled": true })).await).0, 404);
+    let list = admin.get(PATH).await.json();
+    assert_eq!(list["identity_providers"].as_array().unwrap().len(), 1);
+    let name = Name::email("alice@example.org");
+    for authority in [&app.authority, &node.authority] {
+        let request = a.logout_request(&name, &["1"]);
+        let answer = send_request(authority, &a, Via::Post, &request, None).await;
+        answer.assert_plain(403, 403);
+        assert_ne!(send(authority, "GET", "/saml/login?idp=idp-a", &[], None).await.status, 302);
+    }
+    let audited = "select count(*) from audit where rule = 'API-WRITE' and detail like '%removed identity provider idp-a (%'";
+    assert_eq!(app.count(audited).await, 1);
+
+    // Imported again it is as if it were new: its old sessions stay over.
+    app.import(&a, &a.metadata()).await;
+    assert!(!alice.is_signed_in().await);
+    app.browser().sign_in(&a, &name, "4").await;
+    app.done().await;
+}
+
+#[tokio::test]
+async fn a_sign_in_that_had_begun_does_not_outlive_the_removal() {
+    let app = TestApp::start().await;
+    let idp = app.idp("idp-a", &RSA_A).await;
+    let alice = app.browser();
+    let request = alice.begin_sign_in(&idp).await;
+    assert_eq!(app.api("admin").await.delete(&format!("{PATH}/idp-a")).await.status, 200);
+    let response = idp.response(Some(request.id()), &Name::email("alice@example.org"), "1");
+    let reply = alice.bring(&response.signed(idp.key), request.relay_state.as_deref()).await;
+    assert_ne!(reply.status, 303, "{}", reply.body);
+    assert!(!alice.is_signed_in().await);
     app.done().await;
 }

@@ -9,6 +9,7 @@ mod documents;
 mod idempotency;
 mod identity_providers;
 mod logouts;
+mod many;
 mod openid;
 mod revocations;
 mod sessions;
@@ -19,7 +20,7 @@ use crate::support::browser::Browser;
 use crate::support::http::HttpReply;
 
 /// The public name of the session of that browser.
-async fn session_id(browser: &Browser) -> String {
+pub async fn session_id(browser: &Browser) -> String {
     browser.session().await["session_id"].as_str().unwrap().to_owned()
 }
 

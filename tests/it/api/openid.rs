@@ -16,6 +16,8 @@ fn under(op: &Op, sid: &str) -> Value {
         "reference": "phone",
         "name_id": { "value": "alice" },
         "session_indexes": ["7"],
+        "subject": "auth0|alice",
+        "connection": "acme-saml",
     })
 }
 
@@ -34,7 +36,8 @@ async fn what_hangs_under_a_sid_is_over_when_the_provider_says_so() {
         (&seen["kind"], &seen["active"], &seen["session"]),
         (&json!("application_session"), &json!(true), &json!(null))
     );
-    assert_eq!(seen["application_sessions"][0]["sid"], "s-1");
+    let shown = &seen["application_sessions"][0];
+    assert_eq!((&shown["sid"], &shown["connection"]), (&json!("s-1"), &json!("acme-saml")));
     super::assert_looks_unknown(&wiki, &wiki.get(&path).await).await;
     let other = wiki.post(PATH, under(&op, "s-2")).await.json()["id"].as_str().unwrap().to_owned();
 
@@ -85,6 +88,8 @@ async fn what_is_said_of_a_sid_is_bounded_and_its_issuer_known() {
         ("reference", json!("")),
         ("name_id", json!({ "value": "" })),
         ("session_indexes", json!(vec!["1"; 21])),
+        ("subject", json!("")),
+        ("connection", json!("x".repeat(257))),
     ] {
         let mut body = under(&op, "s-1");
         body[member] = value;

@@ -106,6 +106,8 @@ impl House {
             reference: None,
             name_id: None,
             session_indexes: &[],
+            subject: None,
+            connection: None,
         };
         participations::register(&mut conn, &new, self.app.now()).await.unwrap();
     }

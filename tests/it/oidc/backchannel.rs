@@ -326,6 +326,20 @@ async fn the_identity_provider_is_told_over_soap_or_when_the_browser_comes_by() 
 }
 
 #[tokio::test]
+async fn oidc_08_a_session_that_had_no_name_when_it_began_ends_with_its_person_s() {
+    let op = Op::start("auth0", &RSA_A).await;
+    let app = oidc::start(&[&op]).await;
+    let (nameless, named, bob) = (app.browser(), app.browser(), app.browser());
+    op.sign_in(&nameless, &oidc::At { sub: "alice".to_owned(), sid: None }).await;
+    op.sign_in(&named, &at("alice", "s-2")).await;
+    op.sign_in(&bob, &oidc::At { sub: "bob".to_owned(), sid: None }).await;
+    assert_eq!(op.says_over(&app.authority, &at("alice", "s-1")).await.status, 200);
+    assert!(!nameless.is_signed_in().await, "nobody can say that it is another session");
+    assert!(named.is_signed_in().await && bob.is_signed_in().await);
+    app.done().await;
+}
+
+#[tokio::test]
 async fn oidc_11_an_echo_of_a_logout_starts_nothing_new() {
     let op = Op::start("auth0", &RSA_A).await;
     let app = oidc::start(&[&op]).await;

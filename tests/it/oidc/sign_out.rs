@@ -263,6 +263,21 @@ async fn a_rate_limit_is_obeyed_and_the_same_ask_comes_again_after_it() {
 }
 
 #[tokio::test]
+async fn a_rate_limit_of_the_token_endpoint_is_obeyed_too() {
+    let scene = Scene::auth0().await;
+    scene.op.keep_access_busy(40);
+    assert_eq!(scene.idp_says(Via::Redirect).await.status(), "Responder/PartialLogout");
+    let tokens = |op: &Op| op.asked().iter().filter(|path| *path == "/oauth/token").count();
+    for (seconds, asked) in [(39, 1), (1, 2)] {
+        scene.app.advance(TimeDelta::seconds(seconds));
+        scene.app.work().await;
+        assert_eq!(tokens(&scene.op), asked, "not before it is time");
+    }
+    assert_eq!((scene.op.revocations(), scene.leg_states().await), (1, vec!["confirmed".to_owned()]));
+    scene.done().await;
+}
+
+#[tokio::test]
 async fn no_answer_and_a_5xx_are_asked_again_and_a_refusal_is_not() {
     for (revocation, times, state) in [
         (Revocation::Lost, 2, "confirmed"),

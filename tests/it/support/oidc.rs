@@ -60,6 +60,8 @@ struct State {
     lag: AtomicU64,
     /// The access tokens that are taken.
     access: Mutex<Vec<String>>,
+    /// In how many seconds to come again, once, for whoever wants an access token.
+    access_busy: AtomicU64,
     ending: Mutex<Vec<String>>,
 }
 
@@ -123,6 +125,7 @@ impl Op {
             revocations: Mutex::default(),
             lag: AtomicU64::new(0),
             access: Mutex::default(),
+            access_busy: AtomicU64::new(0),
             ending: Mutex::default(),
         });
         let serving = Arc::clone(&state);
@@ -136,7 +139,7 @@ impl Op {
     }
 
     /// From now on time passes here as it does there.
-    fn follow(&self, clock: &Clock) {
+    pub fn follow(&self, clock: &Clock) {
         let _ = self.state.clock.set(clock.clone());
     }
 
@@ -168,6 +171,11 @@ impl Op {
         self.state.lag.store(reads, Ordering::SeqCst);
     }
 
+    /// Sends who next wants an access token away for so many seconds.
+    pub fn keep_access_busy(&self, seconds: u64) {
+        self.state.access_busy.store(seconds, Ordering::SeqCst);
+    }
+
     /// The access tokens that were given out are not taken any more.
     pub fn forget_access(&self) {
         self.state.access.lock().unwrap().clear();
@@ -188,10 +196,22 @@ impl Op {
 
     /// What a person who signs out at this address of the provider is sent back to.
     pub fn ends_session(&self, location: &str) -> String {
+        assert!(!location.contains("federated"), "two logouts would race at the identity provider");
+        self.sends_back(location)
+    }
+
+    /// The same where Auth0 is the service provider, and is to sign the person out where it had sent
+    /// them; the session is gone then.
+    pub fn ends_session_there_too(&self, location: &str, sid: &str) -> String {
+        assert!(location.ends_with("&federated"), "once, and without a value: {location}");
+        self.state.ending.lock().unwrap().push(sid.to_owned());
+        self.sends_back(location)
+    }
+
+    fn sends_back(&self, location: &str) -> String {
         let url = Url::parse(location).unwrap();
         let query: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
         assert!(location.starts_with(&self.issuer), "{location}");
-        assert!(!query.contains_key("federated"), "two logouts would race at the identity provider");
         assert_eq!(query["client_id"], self.client_id);
         if url.path() == "/v2/logout" {
             assert!(query["returnTo"].ends_with(LOGGED_OUT), "one fixed address: {location}");
@@ -377,7 +397,10 @@ impl State {
             ("GET", "/.well-known/openid-configuration") => (200, self.describes_itself().to_string()),
             ("GET", "/jwks") => (200, json!({"keys": self.published()}).to_string()),
             ("POST", "/token") => self.token(&head, &body),
-            ("POST", "/oauth/token") if self.auth0 => self.access_token(&body),
+            ("POST", "/oauth/token") if self.auth0 => match self.access_busy.swap(0, Ordering::SeqCst) {
+                0 => self.access_token(&body),
+                seconds => (429, seconds.to_string()),
+            },
             (_, path) if path.starts_with("/api/v2/") && self.auth0 => {
                 match self.manage(method, &head, path).await {
                     Some(answer) => answer,
@@ -423,6 +446,9 @@ impl State {
         if !taken {
             return Some((401, String::new()));
         }
+        if let Some(rest) = path.strip_prefix("/api/v2/users/") {
+            return self.manage_person(method, rest);
+        }
         let rest = path.strip_prefix("/api/v2/sessions/")?;
         if method == "POST" {
             let sid = rest.strip_suffix("/revoke")?.to_owned();
@@ -452,6 +478,32 @@ impl State {
         let still =
             self.lag.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |lag| lag.checked_sub(1)).is_ok();
         Some(if ending && !still { (404, String::new()) } else { (200, json!({"id": rest}).to_string()) })
+    }
+
+    /// All that a person has there.
+    fn manage_person(&self, method: &str, rest: &str) -> Option<(u16, String)> {
+        let (person, what) = rest.split_once('/')?;
+        match (method, what) {
+            ("POST", "revoke-access") | ("DELETE", "sessions") => {
+                let mut queue = self.revocations.lock().unwrap();
+                let next = if queue.is_empty() { Revocation::Status(202, None) } else { queue.remove(0) };
+                let Revocation::Status(status, wait) = next else { return None };
+                if status == 202 {
+                    self.ending.lock().unwrap().push(format!("of {person}"));
+                }
+                Some((status, wait.map(|wait| wait.to_string()).unwrap_or_default()))
+            }
+            ("GET", "sessions") => {
+                let ending = self.ending.lock().unwrap().iter().any(|known| *known == format!("of {person}"));
+                let still = self
+                    .lag
+                    .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |lag| lag.checked_sub(1))
+                    .is_ok();
+                let left = if ending && !still { json!([]) } else { json!([{"id": "s-9"}]) };
+                Some((200, json!({"sessions": left}).to_string()))
+            }
+            _ => Some((404, String::new())),
+        }
     }
 
     fn describes_itself(&self) -> Value {

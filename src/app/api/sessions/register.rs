@@ -31,6 +31,11 @@ pub struct Registration {
     pub name_id: Option<NameId>,
     /// Context, where we are no participant.
     pub session_indexes: Vec<String>,
+    /// Context, where we are no participant.
+    pub subject: Option<String>,
+    /// The identity provider for which the OpenID provider is the service provider, as it calls it.
+    /// This, or the name or an index out of its assertion, says that there is one.
+    pub connection: Option<String>,
 }
 
 /// What an application session hangs under.
@@ -82,6 +87,8 @@ pub async fn register(
             reference: wanted.reference.as_deref(),
             name_id: wanted.name_id.as_ref(),
             session_indexes: &wanted.session_indexes,
+            subject: wanted.subject.as_deref(),
+            connection: wanted.connection.as_deref(),
         };
         participations::register(&mut tx, &new, now).await?;
         let what = "registered an application session";
@@ -142,6 +149,11 @@ fn check(app: &App, wanted: &Registration) -> Result<(), Refused> {
             if !wanted.session_indexes.is_empty() {
                 return Err(Refused::unprocessable("session_indexes", known));
             }
+            for (field, context) in [("subject", &wanted.subject), ("connection", &wanted.connection)] {
+                if context.is_some() {
+                    return Err(Refused::unprocessable(field, known));
+                }
+            }
         }
         Under::Oidc { issuer, sid } => {
             if !app.0.settings.oidc.iter().any(|provider| provider.issuer == *issuer) {
@@ -152,6 +164,11 @@ fn check(app: &App, wanted: &Registration) -> Result<(), Refused> {
             }
             if !fits(sid, LONGEST) {
                 return Err(Refused::unprocessable("sid", "expected 1 to 256 characters"));
+            }
+            for (field, context) in [("subject", &wanted.subject), ("connection", &wanted.connection)] {
+                if context.as_ref().is_some_and(|context| !fits(context, LONGEST)) {
+                    return Err(Refused::unprocessable(field, "expected 1 to 256 characters"));
+                }
             }
             let name = wanted.name_id.as_ref();
             if name.is_some_and(|name| {

@@ -110,6 +110,7 @@ fn own_view(own: ApplicationSession) -> ApplicationSessionView {
         source: own.source,
         issuer: own.issuer,
         sid: own.sid,
+        connection: own.connection,
         reference: own.reference,
         created_at: own.created_at,
         ended_at: own.ended_at,
