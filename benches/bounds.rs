@@ -204,7 +204,8 @@ fn encrypted(ground: &Ground) -> Vec<(&'static str, Decode<'_>)> {
     for (what, filling) in fillings(ROOM * 3 / 4 - 2 * 1024) {
         let (key, first) = ([0x33; 32], [0x44; 12]);
         let mut tag = [0; 16];
-        let text = assertion(&filling);
+        // The prefix that nobody declares makes it fail in the end, so that all else has been read.
+        let text = assertion(&filling).replace("</saml:Advice>", "<nobody:x/></saml:Advice>");
         let sealed =
             encrypt_aead(Cipher::aes_256_gcm(), &key, Some(&first), &[], text.as_bytes(), &mut tag).unwrap();
         all.push((what, respond_sealed(ground, Some(&key), &[&first[..], &sealed, &tag].concat())));
@@ -236,7 +237,7 @@ fn respond_sealed<'a>(ground: &'a Ground, content_key: Option<&[u8]>, octets: &[
     let before = ground.decryption.operations();
     let respond = respond(ground, &assertion);
     respond();
-    assert_eq!(ground.decryption.operations() - before, 4);
+    assert_eq!(ground.decryption.operations() - before, 2);
     respond
 }
 

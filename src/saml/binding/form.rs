@@ -8,6 +8,10 @@ use super::super::refusal::Refusal;
 /// The parameters that the front-channel bindings know, each to occur at most once.
 const KNOWN: [&str; 6] = ["SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature", "SAMLEncoding"];
 
+/// The most parameters that are looked at, of which the bindings know six: each costs more than its
+/// octets (VAL-01).
+const MOST: usize = 256;
+
 /// The raw values of the parameters that the bindings know; all others are ignored (BIND-05).
 #[derive(Default)]
 pub(super) struct Fields<'a> {
@@ -20,9 +24,15 @@ impl<'a> Fields<'a> {
     /// Names are compared after decoding. What other software might take for one of the known
     /// names (another case, a bracket, a stray blank or NUL) counts as that name, so that no two
     /// readers of the same octets can differ (BIND-06, F-21).
+    ///
+    /// # Errors
+    /// [`Refusal::TooComplex`], [`Refusal::RepeatedParameter`], [`Refusal::BrokenParameter`].
     pub(super) fn parse(raw: &'a str) -> Result<Self, Refusal> {
         let mut fields = Self::default();
-        for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
+        for (at, pair) in raw.split('&').enumerate() {
+            if at >= MOST {
+                return Err(Refusal::TooComplex);
+            }
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let Some(known) = resembles(name) else { continue };
             let Some(slot) = fields.values.get_mut(known) else { continue };
@@ -88,6 +98,14 @@ mod tests {
         assert_eq!(fields.raw("SigAlg"), Some("a%2fb"));
         assert_eq!(fields.decoded("SAMLRequest").unwrap().unwrap(), "x y+");
         assert_eq!(fields.raw("RelayState"), None);
+    }
+
+    #[test]
+    fn val_01_parameters_are_counted() {
+        let among = |others: usize| format!("{}SAMLRequest=a", "x&".repeat(others));
+        assert_eq!(Fields::parse(&among(MOST - 1)).unwrap().raw("SAMLRequest"), Some("a"));
+        assert_eq!(refusal(&among(MOST)), Some(Refusal::TooComplex));
+        assert_eq!(refusal(&"&".repeat(MOST)), Some(Refusal::TooComplex));
     }
 
     #[test]

@@ -25,7 +25,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 /// # Errors
 /// What does not decode: [`Refusal::NoMessage`], [`Refusal::RepeatedParameter`],
 /// [`Refusal::RequestAndResponse`], [`Refusal::BrokenParameter`], [`Refusal::NotBase64`],
-/// [`Refusal::TooLarge`], [`Refusal::NotWellFormed`].
+/// [`Refusal::TooLarge`], [`Refusal::TooComplex`], [`Refusal::NotWellFormed`].
 pub fn decode(body: &[u8]) -> Result<Received, Refusal> {
     let body = std::str::from_utf8(body).map_err(|_| Refusal::BrokenParameter)?;
     let fields = Fields::parse(body)?;

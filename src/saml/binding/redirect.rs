@@ -21,7 +21,7 @@ const DEFLATE: &str = "urn:oasis:names:tc:SAML:2.0:bindings:URL-Encoding:DEFLATE
 /// # Errors
 /// What does not decode: [`Refusal::NoMessage`], [`Refusal::RepeatedParameter`],
 /// [`Refusal::RequestAndResponse`], [`Refusal::UnknownEncoding`], [`Refusal::BrokenParameter`],
-/// [`Refusal::NotBase64`], [`Refusal::NotDeflate`], [`Refusal::TooLarge`],
+/// [`Refusal::NotBase64`], [`Refusal::NotDeflate`], [`Refusal::TooLarge`], [`Refusal::TooComplex`],
 /// [`Refusal::NotWellFormed`].
 pub fn decode(query: &str) -> Result<Received, Refusal> {
     if query.len() > MAX_QUERY {

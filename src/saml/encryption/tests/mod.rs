@@ -201,6 +201,16 @@ fn a_plaintext_may_lean_on_the_namespaces_around_it() {
     let inner = signed(&assertion(ALICE), "_a").replacen(&format!(" {SAML_NS}"), "", 1);
     let inner_only = response(&recipe(GCM256).encrypt("EncryptedAssertion", &inner));
     assert_eq!(name(&inner_only, &keys).as_deref(), Ok("alice"));
+    // Not a long one: it would be parsed twice.
+    let padded = |xml: &str, length: usize| {
+        xml.replace("</saml:Assertion>", &format!("{}</saml:Assertion>", " ".repeat(length - xml.len())))
+    };
+    let sealed = |xml: &str| signed(&response(&recipe(GCM256).encrypt("EncryptedAssertion", xml)), "_r");
+    assert_eq!(name(&sealed(&padded(&bare, LONGEST_LEANING)), &keys).as_deref(), Ok("alice"));
+    let longer = sealed(&padded(&bare, LONGEST_LEANING + 1));
+    assert_eq!(name(&longer, &keys), Err(Refusal::AssertionEncrypted));
+    let by_itself = sealed(&padded(&assertion(ALICE), LONGEST_LEANING + 1));
+    assert_eq!(name(&by_itself, &keys).as_deref(), Ok("alice"));
     let unknown = bare.replace("saml:", "unknown:");
     let unknown = signed(&response(&recipe(GCM256).encrypt("EncryptedAssertion", &unknown)), "_r");
     assert_eq!(name(&unknown, &keys), Err(Refusal::AssertionEncrypted));
