@@ -61,6 +61,7 @@ bench: setup ## speed, beside the bound that OpenSSL sets
 lint: setup-all ## formatting and clippy, warnings are errors
 	cargo fmt --check
 	cargo clippy --locked --all-targets --features second-opinion -- -D warnings
+	cargo clippy --locked --features second-opinion --test proxies --test examples --test openid --test browser -- -D warnings
 
 fmt: ## format the source
 	cargo fmt

@@ -133,6 +133,7 @@ const PLAIN: &str = "1 to 256 visible ASCII characters";
 const KIND: &str = "auth0 or oidc";
 const ALG: &str = "RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 or EdDSA";
 const SECRET: &str = "a file that holds the secret";
+const MANAGEMENT_URL: &str = "https://TENANT/api/v2 (http for a loopback host while base_url is one too)";
 const TOGETHER: &str = "management_url, management_audience, management_client_id and management_client_secret_file together, with kind = auth0";
 
 /// Reads all `[[oidc]]` tables.
@@ -177,9 +178,15 @@ fn management(
     if let Some(absent) = keys.into_iter().find(|key| !table.has(key)) {
         return Err(table.wrong(absent, TOGETHER));
     }
-    let url = |text: &str| address(text).map(|()| text.trim_end_matches('/').to_owned());
+    // A wrong path would find nothing, and not to find a session there means that it is over.
+    let url = |text: &str| {
+        address(text)?;
+        let bare = text.trim_end_matches('/');
+        let path = url::Url::parse(bare).ok()?.path().trim_end_matches('/').to_owned();
+        (path.is_empty() || path.ends_with("/api/v2")).then(|| bare.to_owned())
+    };
     Ok(Some(ManagementApi {
-        url: table.required("management_url", URL, url)?,
+        url: table.required("management_url", MANAGEMENT_URL, url)?,
         audience: table.required("management_audience", PLAIN, plain)?,
         client_id: table.required("management_client_id", PLAIN, plain)?,
         client_secret: secret(table, "management_client_secret_file")?,

@@ -78,6 +78,11 @@ fn a_mistake_is_told_with_key_value_origin_and_what_is_expected() {
         ("kind = \"auth0\"", "kind = \"okta\"", "oidc[0].kind = \"okta\""),
         ("kind = \"auth0\"\n", "", "oidc[0].management_url"),
         (
+            "https://tenant.eu.auth0.com/api/v2/\"\nmanagement_a",
+            "https://tenant.eu.auth0.com/api/v1/\"\nmanagement_a",
+            "oidc[0].management_url = \"https://tenant.eu.auth0.com/api/v1/\"",
+        ),
+        (
             "management_audience = \"https://tenant.eu.auth0.com/api/v2/\"\n",
             "",
             "oidc[0].management_audience",

@@ -1,12 +1,6 @@
 //! What only a real browser shows: that its rules for cookies, origins and event streams let the examples
 //! do what they promise.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod chromium;
 #[path = "../examples/demonstration.rs"]

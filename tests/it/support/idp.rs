@@ -492,7 +492,7 @@ impl SoapState {
             }
             SoapAnswer::Extended(extensions) => {
                 let mut response = self.response(request.id(), &["Success"]);
-                response.extensions = extensions.to_owned();
+                extensions.clone_into(&mut response.extensions);
                 (200, envelope(&response.signed(self.key)))
             }
             SoapAnswer::Raw(status, text) => (status, text),
