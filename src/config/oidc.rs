@@ -128,7 +128,6 @@ pub(super) const KEYS: &[&str] = &[
 const NAME: &str = "a name of a-z, 0-9, '.', '_' and '-', such as auth0, and no two alike";
 const ISSUER: &str = "the issuer as its discovery document spells it: https://HOST[/PATH] without query; http only on \
                       loopback hosts, while base_url is one too";
-const URL: &str = "https://HOST[/PATH] without query; http only on loopback hosts, while base_url is one too";
 const PLAIN: &str = "1 to 256 visible ASCII characters";
 const KIND: &str = "auth0 or oidc";
 const ALG: &str = "RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 or EdDSA";

@@ -30,7 +30,8 @@ pub const MOST_KEYS: usize = 3;
 /// The most private-key operations for a message of which nobody knows yet who sent it (VAL-01): with
 /// RSA-4096 each takes 4 ms. It is enough for the key in use and the one before it if one key is wrapped.
 const MOST_FOR_STRANGERS: usize = 2;
-/// The longest plaintext that is parsed a second time, among the namespaces of where it stood (VAL-01).
+/// The longest plaintext of a stranger that is parsed a second time, among the namespaces of where it
+/// stood (VAL-01).
 const LONGEST_LEANING: usize = 32 * 1024;
 
 /// The private keys that identity providers encrypt to, all of which are tried (SLO-28).
@@ -127,7 +128,7 @@ impl Encrypted {
             opened = opened.or(octets.filter(|_| known));
         }
         let text = opened.and_then(|octets| String::from_utf8(octets).ok()).ok_or(Undecryptable)?;
-        Ok(Plaintext::new(&normalized(text), &self.namespaces))
+        Ok(Plaintext::new(&normalized(text), &self.namespaces, cover))
     }
 
     /// The NameID inside an EncryptedID that a verified signature covers (SLO-28).
@@ -154,10 +155,12 @@ pub(super) struct Plaintext {
     /// The text inside an element that declares the namespaces of where it was encrypted.
     enclosed: String,
     text: std::ops::Range<usize>,
+    /// Whether it is known who sent it.
+    cover: Cover,
 }
 
 impl Plaintext {
-    fn new(text: &str, namespaces: &[(String, String)]) -> Self {
+    fn new(text: &str, namespaces: &[(String, String)], cover: Cover) -> Self {
         let mut enclosed = String::from("<enclosure");
         for (prefix, name) in namespaces {
             let colon = if prefix.is_empty() { "" } else { ":" };
@@ -171,18 +174,20 @@ impl Plaintext {
         enclosed.push_str(text);
         let text = start..enclosed.len();
         enclosed.push_str("</enclosure>");
-        Self { enclosed, text }
+        Self { enclosed, text, cover }
     }
 
     /// The one element that was encrypted, parsed within the limits of every message: as a document
-    /// of its own or, if it leans on namespaces declared around it and is not too long, among these.
+    /// of its own or, if it leans on namespaces declared around it, among these. A long one of a stranger
+    /// has to stand by itself.
     ///
     /// # Errors
     /// [`Undecryptable`], also for what is no element.
     pub(super) fn document(&self) -> Result<Document<'_>, Undecryptable> {
         let text = self.enclosed.get(self.text.clone()).unwrap_or_default();
         let alone = Document::parse(text);
-        if alone.is_err() && text.len() <= LONGEST_LEANING {
+        let may_lean = self.cover == Cover::Signed || text.len() <= LONGEST_LEANING;
+        if alone.is_err() && may_lean {
             return Document::parse_enclosed(&self.enclosed).map_err(|_| Undecryptable);
         }
         alone.map_err(|_| Undecryptable)

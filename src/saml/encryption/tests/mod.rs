@@ -201,19 +201,23 @@ fn a_plaintext_may_lean_on_the_namespaces_around_it() {
     let inner = signed(&assertion(ALICE), "_a").replacen(&format!(" {SAML_NS}"), "", 1);
     let inner_only = response(&recipe(GCM256).encrypt("EncryptedAssertion", &inner));
     assert_eq!(name(&inner_only, &keys).as_deref(), Ok("alice"));
-    // Not a long one: it would be parsed twice.
-    let padded = |xml: &str, length: usize| {
-        xml.replace("</saml:Assertion>", &format!("{}</saml:Assertion>", " ".repeat(length - xml.len())))
-    };
-    let sealed = |xml: &str| signed(&response(&recipe(GCM256).encrypt("EncryptedAssertion", xml)), "_r");
-    assert_eq!(name(&sealed(&padded(&bare, LONGEST_LEANING)), &keys).as_deref(), Ok("alice"));
-    let longer = sealed(&padded(&bare, LONGEST_LEANING + 1));
-    assert_eq!(name(&longer, &keys), Err(Refusal::AssertionEncrypted));
-    let by_itself = sealed(&padded(&assertion(ALICE), LONGEST_LEANING + 1));
-    assert_eq!(name(&by_itself, &keys).as_deref(), Ok("alice"));
     let unknown = bare.replace("saml:", "unknown:");
     let unknown = signed(&response(&recipe(GCM256).encrypt("EncryptedAssertion", &unknown)), "_r");
     assert_eq!(name(&unknown, &keys), Err(Refusal::AssertionEncrypted));
+}
+
+#[test]
+fn val_01_a_long_plaintext_of_a_stranger_is_not_parsed_twice() {
+    let keys = decryption(&[0]);
+    let padding = " ".repeat(LONGEST_LEANING);
+    let long = assertion(ALICE).replace("</saml:Assertion>", &format!("{padding}</saml:Assertion>"));
+    let by_itself = signed(&long, "_a");
+    let leaning = by_itself.replacen(&format!(" {SAML_NS}"), "", 1);
+    let sealed = |xml: &str| response(&recipe(GCM256).encrypt("EncryptedAssertion", xml));
+    assert_eq!(name(&sealed(&by_itself), &keys).as_deref(), Ok("alice"));
+    assert_eq!(name(&sealed(&leaning), &keys), Err(Refusal::AssertionEncrypted));
+    // Of whom we know it may be as long as any message.
+    assert_eq!(name(&signed(&sealed(&leaning), "_r"), &keys).as_deref(), Ok("alice"));
 }
 
 #[test]
@@ -229,7 +233,7 @@ fn white_space_in_and_around_a_plaintext_is_what_xml_says_it_is() {
     assert_eq!(name(&spelt, &keys).as_deref(), Ok("al\nice"));
     // The namespaces around it were written with references.
     let around = [("p".to_owned(), "a\n\t\r\"<&b".to_owned())];
-    let plaintext = Plaintext::new("<p:x/>", &around);
+    let plaintext = Plaintext::new("<p:x/>", &around, Cover::Signed);
     assert_eq!(normalized(plaintext.enclosed.clone()), plaintext.enclosed);
     assert!(plaintext.document().unwrap().root().is("a\n\t\r\"<&b", "x"));
 }
