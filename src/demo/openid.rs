@@ -66,7 +66,7 @@ impl OpenIdProvider {
         if major.ok_or(Absent::NoNode)? < OLDEST_NODE {
             return Err(Absent::OldNode(version));
         }
-        if !Path::new(DIRECTORY).join("node_modules/oidc-provider/package.json").is_file() {
+        if !Path::new(DIRECTORY).join("node_modules/.package-lock.json").is_file() {
             return Err(Absent::NoPackages);
         }
         let secret = entropy.token_256()?;
