@@ -10,6 +10,7 @@ pub mod api;
 pub mod applications;
 mod budget;
 pub mod deliveries;
+mod fault;
 pub mod feed;
 pub mod forward_auth;
 pub mod health;
@@ -55,6 +56,7 @@ use sqlx::postgres::{PgPool, Postgres};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 
+pub use fault::AppError;
 pub use logout::LogoutHandle;
 pub use policy::{IdpPolicy, SwitchError};
 pub use return_target::{ReturnTarget, WantedAddress, WantedReturn};
@@ -64,17 +66,18 @@ pub use visitor::{ContinueToken, CorrelationToken, SessionToken, Visitor};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::database;
-use crate::entropy::{Entropy, EntropyError};
+use crate::entropy::Entropy;
 use crate::keys::{KeyRing, TokenKeys};
 use crate::outbox::guard::Guard;
 use crate::outbox::notify::Notifier;
 use crate::saml::binding::Received;
 use crate::saml::encryption::DecryptionKeys;
-use crate::saml::names::{EntityId, Location, MessageId, NameError};
-use crate::saml::signing::{Algorithm, Signer, SigningError};
+use crate::saml::names::{EntityId, Location, MessageId};
+use crate::saml::signing::{Algorithm, Signer};
 use crate::store::sessions::Alive;
 use crate::store::{StoreError, audit, secrets};
 use budget::Budget;
+use fault::Fault;
 use heavy::HeavyWork;
 use lanes::Lanes;
 use login::Beginnings;
@@ -86,22 +89,28 @@ use second_opinion::LargeCases;
 
 /// The path of the assertion consumer service.
 pub const ACS_PATH: &str = "/saml/acs";
+
 /// The path of the single-logout service for browsers.
 pub const SLO_PATH: &str = "/saml/slo";
+
 /// The path of the single-logout service over SOAP.
 pub const SOAP_PATH: &str = "/saml/slo/soap";
 
 /// How long a request waits for the database before it counts as down (status table, row f).
 const DATABASE_PATIENCE: Duration = Duration::from_secs(3);
+
 /// Signed denials for each claimed issuer: so many at once, and so many a second after that.
 const DENIALS: (u32, f64) = (20, 2.0);
+
 /// Messages logged whole for each claimed issuer for which that is switched on: as above.
 const DEBUGGED: (u32, f64) = (100, 5.0);
+
 /// The most characters of such a message.
 const LONGEST_DEBUGGED: usize = 16 * 1024;
 
 /// How many deliveries are under way at once, to all applications together.
 const DELIVERIES: usize = 96;
+
 /// How many connections to one application are kept between deliveries.
 const CONNECTIONS_KEPT: usize = 8;
 
@@ -162,31 +171,6 @@ struct Me {
     acs: Location,
     slo: Location,
     soap: Location,
-}
-
-/// Why the application cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum AppError {
-    /// No client for SOAP or for notifications could be made.
-    #[error("no HTTP client: {0}")]
-    Client(#[from] reqwest::Error),
-    /// There is no randomness.
-    #[error("no randomness: {0}")]
-    Entropy(#[from] EntropyError),
-    /// Our entity ID or base URL cannot be used.
-    #[error("{key}: {source}")]
-    Name {
-        /// The setting.
-        key: &'static str,
-        /// What is wrong with it.
-        source: NameError,
-    },
-    /// The signing key cannot sign.
-    #[error("signing key: {0}")]
-    Signing(#[from] SigningError),
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 impl App {
@@ -441,35 +425,6 @@ impl Me {
             slo: at(SLO_PATH)?,
             soap: at(SOAP_PATH)?,
         })
-    }
-}
-
-/// A fault of ours, inside a story: it ends as a page with an incident, or as `Responder`.
-#[derive(Debug, thiserror::Error)]
-enum Fault {
-    /// OpenSSL failed.
-    #[error("OpenSSL failed")]
-    Crypto(#[source] openssl::error::ErrorStack),
-    /// A message could not be written.
-    #[error("the message could not be sent")]
-    Encode(#[from] crate::saml::binding::encode::EncodeError),
-    /// The NameID is to be encrypted and the identity provider has no key for that.
-    #[error("the NameID must be encrypted, and the identity provider has no key for that")]
-    NoEncryptionKey,
-    /// No randomness.
-    #[error("no randomness")]
-    Entropy(#[from] EntropyError),
-    /// An identifier of our own making was refused.
-    #[error("an identifier of our own is not well-formed")]
-    Identifier,
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl From<sqlx::Error> for Fault {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Store(error.into())
     }
 }
 

@@ -1,14 +1,17 @@
 //! What can be typed.
 
+mod values;
+
 use std::path::PathBuf;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
-use crate::app::applications::{Subject, TokenType};
 use crate::config::Flags;
-use crate::keys::{KeyKind, Purpose};
-use crate::logout::hearing::Form;
+pub(super) use values::{
+    FormArgument, KindArgument, PurposeArgument, RoleArgument, SubjectArgument, TokenTypeArgument,
+};
+use values::{life, switch};
 
 /// Ends sessions: a SAML 2.0 service provider for single logout.
 #[derive(Debug, Parser)]
@@ -280,61 +283,6 @@ pub(super) enum DeliveryCommand {
     },
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum FormArgument {
-    /// An OpenID Connect back-channel logout token.
-    LogoutToken,
-    /// A webhook signed by the Standard Webhooks scheme.
-    Webhook,
-    /// A CAEP session-revoked event.
-    Caep,
-    /// None: it reads its feed.
-    Pull,
-}
-
-impl From<FormArgument> for Form {
-    fn from(form: FormArgument) -> Self {
-        match form {
-            FormArgument::LogoutToken => Self::LogoutToken,
-            FormArgument::Webhook => Self::Webhook,
-            FormArgument::Caep => Self::Caep,
-            FormArgument::Pull => Self::Pull,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum TokenTypeArgument {
-    #[value(name = "logout+jwt")]
-    LogoutJwt,
-    #[value(name = "JWT")]
-    Jwt,
-}
-
-impl From<TokenTypeArgument> for TokenType {
-    fn from(kind: TokenTypeArgument) -> Self {
-        match kind {
-            TokenTypeArgument::LogoutJwt => Self::LogoutJwt,
-            TokenTypeArgument::Jwt => Self::Jwt,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum SubjectArgument {
-    Pairwise,
-    NameId,
-}
-
-impl From<SubjectArgument> for Subject {
-    fn from(subject: SubjectArgument) -> Self {
-        match subject {
-            SubjectArgument::Pairwise => Self::Pairwise,
-            SubjectArgument::NameId => Self::NameId,
-        }
-    }
-}
-
 #[derive(Debug, Subcommand)]
 pub(super) enum SessionCommand {
     /// Shows the newest sessions, alive and ended.
@@ -403,37 +351,6 @@ pub(super) enum TokenCommand {
     },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum RoleArgument {
-    /// The sessions in which one application takes part.
-    Application,
-    /// Every session and logout.
-    Operator,
-    /// Everything.
-    Admin,
-}
-
-impl std::fmt::Display for RoleArgument {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Application => "application",
-            Self::Operator => "operator",
-            Self::Admin => "admin",
-        })
-    }
-}
-
-fn life(text: &str) -> Result<TimeDelta, String> {
-    crate::config::duration(text).ok_or_else(|| format!("expected {}", crate::config::DURATION))
-}
-
-fn switch(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
-        None => Err(String::from("expected NAME=true or NAME=false")),
-    }
-}
-
 #[derive(Debug, Subcommand)]
 pub(super) enum KeysCommand {
     /// Generates a key pair with a self-signed certificate under the data directory.
@@ -456,43 +373,6 @@ pub(super) enum KeysCommand {
         #[arg(long)]
         json: bool,
     },
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum KindArgument {
-    #[value(name = "rsa-2048")]
-    Rsa2048,
-    #[value(name = "rsa-3072")]
-    Rsa3072,
-    #[value(name = "p-256")]
-    P256,
-}
-
-impl From<KindArgument> for KeyKind {
-    fn from(kind: KindArgument) -> Self {
-        match kind {
-            KindArgument::Rsa2048 => Self::Rsa2048,
-            KindArgument::Rsa3072 => Self::Rsa3072,
-            KindArgument::P256 => Self::P256,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum PurposeArgument {
-    Signing,
-    Encryption,
-    Tokens,
-}
-
-impl From<PurposeArgument> for Purpose {
-    fn from(purpose: PurposeArgument) -> Self {
-        match purpose {
-            PurposeArgument::Encryption => Self::Encryption,
-            PurposeArgument::Signing => Self::Signing,
-            PurposeArgument::Tokens => Self::Tokens,
-        }
-    }
 }
 
 #[cfg(test)]
