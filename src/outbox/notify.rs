@@ -1,18 +1,22 @@
 //! One notification out, the receiver's verdict back: bounded in time and size, never redirected, never
 //! through a proxy, and only to addresses that the guard lets pass.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Client;
 use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
+use tokio::time::Instant;
 
 use crate::logout::hearing::Form;
 use crate::outbox::guard::{Forbidden, Guard};
 use crate::outbox::resolver::{NotResolved, Resolver};
 use crate::outbox::tls;
 
+/// A connection that fails as soon as this is tried once more.
+const AT_ONCE: Duration = Duration::from_millis(300);
 /// How long one exchange may take.
 pub const EXCHANGE: Duration = Duration::from_secs(5);
 /// How much of an answer is read: its status is what counts.
@@ -40,9 +44,9 @@ pub enum Unacknowledged {
     /// The host has no address.
     #[error("not sent: its host has no address")]
     NoAddress,
-    /// There was no connection.
-    #[error("no connection")]
-    NoConnection,
+    /// There was no connection, and why, as far as the machine says it.
+    #[error("no connection{}", .0.map(|kind| format!(" ({kind})")).unwrap_or_default())]
+    NoConnection(Option<ErrorKind>),
     /// No answer came in time, or none that is one.
     #[error("no answer")]
     NoAnswer,
@@ -145,7 +149,15 @@ impl Notifier {
         for (name, value) in notice.headers {
             request = request.header(name, value);
         }
-        let mut response = request.send().await.map_err(|error| not_sent(&error))?;
+        let (again, began) = (request.try_clone(), Instant::now());
+        let response = match (request.send().await, again) {
+            // Nothing has left yet, so nothing can arrive twice; and somebody may be waiting.
+            (Err(error), Some(again)) if error.is_connect() && began.elapsed() < AT_ONCE => {
+                again.send().await
+            }
+            (response, _) => response,
+        };
+        let mut response = response.map_err(|error| not_sent(&error))?;
         let status = response.status().as_u16();
         let mut body = Vec::new();
         // A body that was read to its end leaves the connection good for the next notification.
@@ -190,13 +202,29 @@ fn not_sent(error: &reqwest::Error) -> Unacknowledged {
     match NotResolved::of(error) {
         Some(NotResolved::Forbidden(forbidden)) => Unacknowledged::Forbidden(forbidden),
         Some(NotResolved::NoAddress) => Unacknowledged::NoAddress,
-        None if error.is_connect() => Unacknowledged::NoConnection,
+        None if error.is_connect() => Unacknowledged::NoConnection(kind(error)),
         None => Unacknowledged::NoAnswer,
     }
 }
 
+/// What the machine says of a connection that was not made.
+fn kind(error: &reqwest::Error) -> Option<ErrorKind> {
+    if error.is_timeout() {
+        return Some(ErrorKind::TimedOut);
+    }
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if let Some(error) = cause.downcast_ref::<std::io::Error>() {
+            return Some(error.kind());
+        }
+        source = cause.source();
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
 
     #[test]
@@ -232,5 +260,16 @@ mod tests {
         {
             assert!(!other.is_about_the_notice());
         }
+    }
+
+    #[tokio::test]
+    async fn why_there_was_no_connection_is_told() {
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", nobody.local_addr().unwrap());
+        drop(nobody);
+        let notifier = Notifier::new(Guard::new(Vec::new(), true), 1).unwrap();
+        let notice = Notice { content_type: "text/plain", headers: Vec::new(), body: String::new() };
+        let failed = notifier.send(Form::Webhook, &url, notice).await.unwrap_err();
+        assert_eq!(failed.to_string(), "no connection (connection refused)");
     }
 }
