@@ -142,11 +142,11 @@ impl Service {
     }
 }
 
-/// `signoff` with nothing from our own environment but where programs are.
+/// `signoff` with nothing from our own environment but where programs are, and who else is asked.
 fn command(directory: &Path, base_url: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_signoff"));
     command.env_clear().current_dir(directory);
-    for name in ["PATH", "PG_BIN"] {
+    for name in ["PATH", "PG_BIN", "SIGNOFF_SECOND_OPINION"] {
         command.envs(std::env::var_os(name).map(|value| (name, value)));
     }
     command.arg("--data-dir").arg(directory.join("data")).args(["--base-url", base_url]);

@@ -202,8 +202,9 @@ impl Story<'_> {
             }
             Step::BringCutShort { browser, polls } => Box::pin(self.bring_cut_short(browser, polls)).await,
             Step::WorkCutShort { node, polls } => {
-                let _ = cut_short(worker::run_once(&self.world.nodes[node].app), polls).await;
-                self.world.replace(node).await;
+                if cut_short(worker::run_once(&self.world.nodes[node].app), polls).await.is_none() {
+                    self.world.replace(node).await;
+                }
             }
         }
     }
@@ -308,12 +309,11 @@ impl Story<'_> {
             top_level: true,
         };
         let node = self.turn % 2;
-        let _ = cut_short(
-            acs::receive(&self.world.nodes[node].app, &visitor, form_body(&fields).as_bytes()),
-            polls,
-        )
-        .await;
-        self.world.replace(node).await;
+        let body = form_body(&fields);
+        let arrival = acs::receive(&self.world.nodes[node].app, &visitor, body.as_bytes());
+        if cut_short(arrival, polls).await.is_none() {
+            self.world.replace(node).await;
+        }
         let session = "select s.public_id from authentication a join session s on s.id = a.session_id where a.assertion_id = $1";
         let pool = &self.world.app.pool;
         let session: Option<String> =
@@ -472,9 +472,10 @@ impl Story<'_> {
         let at = self.write(principal, which, Via::Soap);
         let node = self.turn % 2;
         let body = envelope(&self.sent[at].raw);
-        let _ =
-            cut_short(slo::receive_soap(&self.world.nodes[node].app, ADDRESS, body.as_bytes()), polls).await;
-        self.world.replace(node).await;
+        let arrival = slo::receive_soap(&self.world.nodes[node].app, ADDRESS, body.as_bytes());
+        if cut_short(arrival, polls).await.is_none() {
+            self.world.replace(node).await;
+        }
         let executed = "select count(*) from logout where message_id = $1";
         let pool = &self.world.app.pool;
         let executed: i64 =
@@ -522,7 +523,8 @@ fn pick<T>(all: &[T], at: usize) -> Option<&T> {
     if all.is_empty() { None } else { all.get(at % all.len()) }
 }
 
-/// Runs a future until it has been woken so often, and drops it: the process dies there.
+/// Runs a future until it has been woken so often, and drops it: the process dies there. If it was done
+/// before, what it gave, which is lost.
 async fn cut_short<F: Future>(work: F, polls: usize) -> Option<F::Output> {
     struct Cut<'a, F> {
         work: Pin<&'a mut F>,
