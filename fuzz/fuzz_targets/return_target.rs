@@ -1,12 +1,15 @@
-//! A return target: wherever a browser lands, it is ours or of a listed origin.
+//! A return target: wherever a browser lands, it is ours or of a listed origin; and a registered URL
+//! means itself, or one host more.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use signoff_fuzz::config::BaseUrl;
+use signoff_fuzz::return_url::{LogoutUrl, ReturnUrl};
 use signoff_fuzz::return_target::ReturnTarget;
 use url::Url;
 
 fuzz_target!(|text: &str| {
+    registered(text);
     let base = BaseUrl::parse("https://sp.example").unwrap();
     let origins = ["https://app.example".to_owned(), "http://localhost:3000".to_owned()];
     let Some(target) = ReturnTarget::parse(text, &base, &origins) else { return };
@@ -25,3 +28,16 @@ fuzz_target!(|text: &str| {
         assert_eq!(again.as_ref().map(ReturnTarget::as_str), Some(target), "not the same when read again");
     }
 });
+
+/// Two texts, the one registered and the other asked for.
+fn registered(text: &str) {
+    let Some((known, wanted)) = text.split_once('\n') else { return };
+    let (Ok(known), Ok(wanted)) = (LogoutUrl::parse(known, true), ReturnUrl::parse(wanted)) else { return };
+    if known.allows(&wanted) {
+        let url = Url::parse(wanted.as_str()).unwrap();
+        assert!(url.username().is_empty() && url.password().is_none());
+        let same = known.address().is_none_or(|address| address.origin() == wanted.origin());
+        assert!(same, "{known:?} means {wanted:?}");
+        assert!(!matches!(url.scheme(), "javascript" | "data" | "file" | "blob"), "{wanted:?}");
+    }
+}

@@ -9,9 +9,11 @@
 mod base_url;
 #[path = "../../src/web/cookies.rs"]
 pub mod cookies;
-#[expect(dead_code, reason = "what is recorded is asked about by the store alone")]
+#[expect(dead_code, reason = "what is recorded or listed is asked about by the store alone")]
 #[path = "../../src/app/return_target.rs"]
 pub mod return_target;
+#[path = "../../src/logout/return_url.rs"]
+pub mod return_url;
 #[path = "../../src/saml/mod.rs"]
 pub mod saml;
 
@@ -20,6 +22,11 @@ pub mod judge;
 pub mod known;
 pub mod sealed;
 pub mod second_reader;
+
+/// As much of a logout as a return target is held against.
+pub mod logout {
+    pub use crate::return_url;
+}
 
 /// As much of the settings as a return target is held against.
 pub mod config {

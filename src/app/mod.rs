@@ -31,6 +31,7 @@ mod places;
 mod policy;
 mod refusals;
 mod registry;
+mod return_lists;
 mod return_target;
 mod second_opinion;
 mod send;
@@ -59,7 +60,8 @@ use tokio_util::task::TaskTracker;
 pub use fault::AppError;
 pub use logout::LogoutHandle;
 pub use policy::{IdpPolicy, SwitchError};
-pub use return_target::{ReturnTarget, WantedAddress, WantedReturn};
+pub use return_lists::{WantedAddress, WantedReturn};
+pub use return_target::ReturnTarget;
 pub use turned_away::TurnedAway;
 pub use visitor::{ContinueToken, CorrelationToken, SessionToken, Visitor};
 

@@ -1,10 +1,7 @@
 //! Where a browser may be sent when a story is over (SSO-25, F-30).
 
-mod lists;
-
 use crate::config::BaseUrl;
 use crate::logout::return_url::{self, LogoutUrl, ReturnUrl};
-pub use lists::{WantedAddress, WantedReturn};
 
 /// A place to which a browser may be sent: a path of ours, or a URL that is listed, or of a listed
 /// origin. Only the functions here make one.
@@ -69,7 +66,7 @@ impl ReturnTarget {
     }
 
     /// An allowed URL; of one of ours only what follows the host.
-    fn of(url: &ReturnUrl, base: &BaseUrl) -> Option<Self> {
+    pub(super) fn of(url: &ReturnUrl, base: &BaseUrl) -> Option<Self> {
         if url.origin().is_some_and(|origin| origin == base.as_str()) {
             Self::path(url.path_on())
         } else {

@@ -6,8 +6,7 @@
 
 use sqlx::PgConnection;
 
-use super::ReturnTarget;
-use crate::app::App;
+use crate::app::{App, ReturnTarget};
 use crate::logout::return_url::{LogoutUrl, ReturnUrl};
 use crate::store::applications::{self, ApplicationRow};
 use crate::store::{ApplicationId, StoreError};
@@ -200,7 +199,8 @@ impl ReturnTarget {
     fn with_state(self, state: Option<&str>, app: &App) -> Option<Self> {
         let Some(state) = state else { return Some(self) };
         let base = &app.0.settings.base_url;
-        let absolute = if self.0.starts_with('/') { base.join(&self.0) } else { self.0 };
+        let own = self.as_str();
+        let absolute = if own.starts_with('/') { base.join(own) } else { own.to_owned() };
         Self::of(&ReturnUrl::parse(&absolute).ok()?.with_state(state)?, base)
     }
 }
