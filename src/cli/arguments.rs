@@ -296,7 +296,8 @@ pub(super) enum SessionCommand {
     },
     /// Ends one and tells its identity providers, where that is possible without a browser.
     End {
-        /// The session's name in the list.
+        /// The session's name in the list; one in sixty-four begins with a hyphen.
+        #[arg(allow_hyphen_values = true)]
         id: String,
     },
 }
@@ -385,6 +386,16 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_session_may_be_called_whatever_it_is_called() {
+        for id in ["-TzU3x_0aBcDeFgHiJkLmN", "--zU3x_0aBcDeFgHiJkLmN", "zU3x_0aBcDeFgHiJkLmNo"] {
+            let command = Arguments::try_parse_from(["signoff", "session", "end", id]).unwrap().command;
+            assert!(
+                matches!(command, Command::Session { command: SessionCommand::End { id: read } } if read == id)
+            );
+        }
     }
 
     #[test]
