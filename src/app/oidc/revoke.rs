@@ -182,14 +182,18 @@ impl Api<'_> {
     async fn ask(&self) -> Result<Asked, OutboundFault> {
         let url = self.meant.revocation(&self.management.url).ok_or(OutboundFault::Header)?;
         let answer = self.call(Method::POST, url).await?;
-        if matches!((self.meant, answer.status), (Meant::Person(_), 404 | 405 | 501)) {
-            return self.ask_for_sessions().await;
+        // What is not found may be the session, or the way to end it: only reading tells.
+        if matches!(answer.status, 404 | 405 | 410 | 501) {
+            return match self.read_back().await? {
+                ReadBack::Gone => Ok(Asked::Gone),
+                ReadBack::NotYet(_) | ReadBack::Unauthorized => self.ask_for_sessions().await,
+            };
         }
         Ok(management::asked(answer.status, self.wait(&answer)))
     }
 
-    /// Asks for the end of a person's sessions where they cannot be ended with the refresh tokens. It
-    /// proves nothing that the person is not found: reading tells.
+    /// Asks for the end of what cannot be ended with its refresh tokens, without them. It proves nothing
+    /// that it is not found: reading tells.
     async fn ask_for_sessions(&self) -> Result<Asked, OutboundFault> {
         let url = self.meant.address(&self.management.url).ok_or(OutboundFault::Header)?;
         let answer = self.call(Method::DELETE, url).await?;

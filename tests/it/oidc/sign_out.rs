@@ -278,6 +278,21 @@ async fn a_rate_limit_of_the_token_endpoint_is_obeyed_too() {
 }
 
 #[tokio::test]
+async fn not_found_is_no_proof_while_the_session_can_still_be_read() {
+    // There is no such way to end it, or it was mistyped: the session lives, and is ended another way.
+    let scene = Scene::auth0().await;
+    scene.op.answer_revocation(Revocation::Status(404, None));
+    scene.op.set_lag(1_000_000);
+    assert_eq!(scene.idp_says(Via::Redirect).await.status(), "Responder/PartialLogout");
+    assert_eq!(scene.leg_states().await, ["queued"]);
+    scene.op.set_lag(0);
+    scene.app.advance(TimeDelta::minutes(1));
+    scene.app.work().await;
+    assert_eq!((scene.op.revocations(), scene.leg_states().await), (1, vec!["confirmed".to_owned()]));
+    scene.done().await;
+}
+
+#[tokio::test]
 async fn no_answer_and_a_5xx_are_asked_again_and_a_refusal_is_not() {
     for (revocation, times, state) in [
         (Revocation::Lost, 2, "confirmed"),

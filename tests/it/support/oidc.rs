@@ -450,6 +450,10 @@ impl State {
             return self.manage_person(method, rest);
         }
         let rest = path.strip_prefix("/api/v2/sessions/")?;
+        if method == "DELETE" {
+            self.ending.lock().unwrap().push(rest.to_owned());
+            return Some((202, String::new()));
+        }
         if method == "POST" {
             let sid = rest.strip_suffix("/revoke")?.to_owned();
             let next = {
