@@ -8,7 +8,7 @@ mod page;
 use crate::app::legs::{Affair, LedBy, Move};
 use crate::app::{App, Fault, ReturnTarget, Visitor, WantedReturn, notify, worker};
 use crate::logout::plan::{Browser, Trigger};
-use crate::logout::step::Event;
+use crate::logout::step::{Event, LegState};
 use crate::saml::binding::Outbound;
 use crate::store::logouts::{self, NewLogout};
 use crate::store::{LogoutId, legs, sessions};
@@ -165,6 +165,28 @@ pub(super) async fn resume(app: &App, visitor: &Visitor) -> Result<Option<Outbou
     match next {
         Move::Ask(asking) => app.send(&asking),
         Move::Show | Move::Ignored => Ok(None),
+    }
+}
+
+impl App {
+    /// What comes next for a browser that is at hand, after a saved step: to carry what was written down
+    /// as asked, else the page, or where the person wanted to go.
+    pub(super) async fn lead_on(
+        &self,
+        affair: &Affair,
+        next: &Move,
+        states: Vec<LegState>,
+    ) -> Result<Next, Fault> {
+        if let Move::Ask(asking) = next
+            && let Some(outbound) = self.send(asking)?
+        {
+            return Ok(Next::Send(outbound));
+        }
+        let counted = notify::logout::heard(self, affair.row.id).await?;
+        Ok(match self.destination(&affair.row, states, counted) {
+            Ok(handle) => Next::Page { handle },
+            Err(target) => Next::Return(target),
+        })
     }
 }
 

@@ -2,8 +2,8 @@
 //! is to carry our LogoutRequests.
 
 use super::{Next, Unavailable};
-use crate::app::legs::{Affair, Move};
-use crate::app::{App, ContinueToken, Fault, LogoutHandle, Visitor, notify};
+use crate::app::legs::Affair;
+use crate::app::{App, ContinueToken, Fault, LogoutHandle, Visitor};
 use crate::logout::step::Event;
 use crate::store::legs::LegRow;
 use crate::store::logouts;
@@ -41,14 +41,5 @@ async fn try_go_on(app: &App, handle: &LogoutHandle, token: &ContinueToken) -> R
     let states: Vec<_> = step.logout.legs.iter().map(|leg| leg.state).collect();
     let next = app.save(&mut tx, &affair, step, now).await?;
     tx.commit().await?;
-    if let Move::Ask(asking) = &next
-        && let Some(outbound) = app.send(asking)?
-    {
-        return Ok(Some(Next::Send(outbound)));
-    }
-    let counted = notify::logout::heard(app, id).await?;
-    Ok(Some(match app.destination(&affair.row, states, counted) {
-        Ok(handle) => Next::Page { handle },
-        Err(target) => Next::Return(target),
-    }))
+    Ok(Some(app.lead_on(&affair, &next, states).await?))
 }

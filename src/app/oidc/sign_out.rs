@@ -8,9 +8,9 @@ use openssl::sha::sha256;
 use url::Url;
 
 use super::LOGGED_OUT_PATH;
-use crate::app::legs::{Affair, Move};
+use crate::app::legs::Affair;
 use crate::app::logout::{Next, Unavailable};
-use crate::app::{App, Fault, LogoutHandle, Visitor, notify};
+use crate::app::{App, Fault, LogoutHandle, Visitor};
 use crate::auth0::end_session::{self, EndSession};
 use crate::config::OidcKind;
 use crate::logout::step::Event;
@@ -77,16 +77,7 @@ async fn try_come_back(app: &App, visitor: &Visitor, state: Option<&str>) -> Res
     let states: Vec<_> = step.logout.legs.iter().map(|leg| leg.state).collect();
     let next = app.save(&mut tx, &affair, step, now).await?;
     tx.commit().await?;
-    if let Move::Ask(asking) = &next
-        && let Some(outbound) = app.send(asking)?
-    {
-        return Ok(Some(Next::Send(outbound)));
-    }
-    let counted = notify::logout::heard(app, logout).await?;
-    Ok(Some(match app.destination(&affair.row, states, counted) {
-        Ok(handle) => Next::Page { handle },
-        Err(target) => Next::Return(target),
-    }))
+    Ok(Some(app.lead_on(&affair, &next, states).await?))
 }
 
 /// The page of the logout that ended this browser's session: nobody is left standing without a way on.
