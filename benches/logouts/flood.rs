@@ -1,11 +1,11 @@
 //! As many bad messages as good ones: what is left of the good.
 //!
 //! `cargo bench --bench logouts -- flood`. Good LogoutRequests come over connections of their own, as
-//! without the flood; the flood comes over as many again, one bad message for each good one.
+//! without the flood; with each of them a bad message is sent, whether or not earlier ones are answered.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, mpsc};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,6 +19,8 @@ use crate::service::Service;
 /// The least part of the undisturbed figure.
 const AIM: f64 = 0.7;
 const CONNECTIONS: usize = 16;
+/// So many that a bad message can be sent whenever one is due, though the dear ones wait for each other.
+const BAD_CONNECTIONS: usize = 600;
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Measures and prints the two figures, by turns, and fails if too little is left.
@@ -60,18 +62,22 @@ fn round(
     assert_eq!(service.sessions_alive(), people.len());
     let logouts: Vec<_> = people.iter().map(|person| idp.logout(person, binding)).collect();
     let requests: Vec<_> = logouts.iter().map(|logout| logout.http.clone()).collect();
-    let (good_sent, bad_sent) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (due, dues) = mpsc::channel();
+    let (dues, bad_sent) = (Mutex::new(dues), AtomicUsize::new(0));
+    let opened = if bad.is_empty() { 0 } else { BAD_CONNECTIONS };
+    let connections: Vec<_> = (0..opened).map(|_| Connection::open(service.address())).collect();
     let answers = std::thread::scope(|scope| {
-        for _ in 0..if bad.is_empty() { 0 } else { CONNECTIONS } {
-            scope.spawn(|| flood(service, bad, people.len(), &good_sent, &bad_sent));
+        for connection in connections {
+            scope.spawn(|| flood(connection, bad, &dues, &bad_sent));
         }
-        let answers = load::send_counted(service.address(), &requests, CONNECTIONS, &good_sent);
-        good_sent.store(usize::MAX / 2, Ordering::Relaxed);
+        let answers = load::send_announced(service.address(), &requests, CONNECTIONS, |number| {
+            due.send(number).expect("as long as the round lasts");
+        });
+        drop(due);
         answers
     });
     if !bad.is_empty() {
-        let sent = bad_sent.load(Ordering::Relaxed);
-        assert!(sent * 10 >= people.len() * 8, "only {sent} bad messages for {} good ones", people.len());
+        assert_eq!(bad_sent.load(Ordering::Relaxed), people.len(), "one bad message for each good one");
     }
     for (logout, answer) in logouts.iter().zip(&answers.texts) {
         idp.assert_success(logout, answer);
@@ -80,28 +86,17 @@ fn round(
     answers.per_second()
 }
 
-/// Sends bad messages, never more of them than good ones have been sent.
+/// Sends a bad message for each good one that is announced.
 fn flood(
-    service: &Service,
+    mut connection: Connection,
     bad: &[(&'static str, Vec<u8>)],
-    most: usize,
-    good_sent: &AtomicUsize,
+    dues: &Mutex<mpsc::Receiver<usize>>,
     bad_sent: &AtomicUsize,
 ) {
-    let mut connection = Connection::open(service.address());
     loop {
-        let number = bad_sent.load(Ordering::Relaxed);
-        let good = good_sent.load(Ordering::Relaxed);
-        if number >= most || good >= usize::MAX / 2 {
-            return;
-        }
-        if number > good
-            || bad_sent.compare_exchange(number, number + 1, Ordering::Relaxed, Ordering::Relaxed).is_err()
-        {
-            // Not in a loop that turns: the cores are those of the service, too.
-            std::thread::sleep(Duration::from_micros(200));
-            continue;
-        }
+        let due = dues.lock().unwrap().recv();
+        let Ok(number) = due else { return };
+        bad_sent.fetch_add(1, Ordering::Relaxed);
         let Some((what, request)) = bad.get(number % bad.len()) else { return };
         let answer = connection.ask(request);
         let status = load::status(&answer);

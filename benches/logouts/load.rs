@@ -28,16 +28,17 @@ impl Answers {
 
 /// Sends all requests over `concurrency` connections, each with one request on its way.
 pub fn send(address: SocketAddr, requests: &[Vec<u8>], concurrency: usize) -> Answers {
-    send_counted(address, requests, concurrency, &AtomicUsize::new(0))
+    send_announced(address, requests, concurrency, |_| ())
 }
 
-/// The same; `next` is the number of those that have been sent.
-pub fn send_counted(
+/// The same; each is announced by its number when it is sent.
+pub fn send_announced(
     address: SocketAddr,
     requests: &[Vec<u8>],
     concurrency: usize,
-    next: &AtomicUsize,
+    announce: impl Fn(usize) + Sync,
 ) -> Answers {
+    let next = AtomicUsize::new(0);
     let connections: Vec<Connection> = (0..concurrency).map(|_| Connection::open(address)).collect();
     let start = Instant::now();
     let mut done: Vec<(usize, Duration, String)> = std::thread::scope(|scope| {
@@ -46,6 +47,7 @@ pub fn send_counted(
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let Some(request) = requests.get(number) else { return done };
+                announce(number);
                 let sent = Instant::now();
                 let answer = connection.ask(request);
                 done.push((number, sent.elapsed(), answer));

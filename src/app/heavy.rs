@@ -2,18 +2,25 @@
 //!
 //! A small message in clear is read and verified on the spot: that costs less than the answer to it.
 //! A large one, or one that has to be decrypted before its signature can be seen, costs milliseconds,
-//! and anybody can send it. Half of the cores at most work on such ones, on threads of their own; the
-//! rest wait in the order in which they came, and nobody who sends a small message waits for them. How
-//! many can wait is bounded by the number of connections.
+//! and anybody can send it. Half of the cores at most work on such ones, on threads of their own, and
+//! the busier the rest of the service is, the longer they rest after each: at leisure not at all, at
+//! full load six times as long as it took. The others wait in the order in which they came, and nobody
+//! who sends a small message waits for them. How many can wait is bounded by the number of connections.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep};
 
 use crate::saml::binding::Received;
 
 /// Up to so many octets, a message is read on the spot.
 const SMALL: usize = 16 * 1024;
+
+/// How many times as long as heavy work took its place rests, when nothing else rests at all.
+const REST: f64 = 6.0;
 
 /// The places for heavy messages.
 #[derive(Debug)]
@@ -39,9 +46,15 @@ impl HeavyWork {
         // Nobody closes the semaphore.
         let place = Arc::clone(&self.0).acquire_owned().await.ok();
         let done = tokio::task::spawn_blocking(move || {
-            // Kept until the work is done, even if nobody waits for it any more.
-            let _place = place;
-            work()
+            let load = Load::measure();
+            let done = work();
+            let rest = load.rest();
+            // The place is kept until then, even if nobody waits for the work any more.
+            tokio::spawn(async move {
+                sleep(rest).await;
+                drop(place);
+            });
+            done
         });
         match done.await {
             Ok(done) => done,
@@ -49,6 +62,37 @@ impl HeavyWork {
             Err(failed) => std::panic::resume_unwind(failed.into_panic()),
         }
     }
+}
+
+/// How busy the threads are that serve everybody, from one moment on.
+struct Load {
+    since: Instant,
+    busy: Duration,
+}
+
+impl Load {
+    fn measure() -> Self {
+        Self { since: Instant::now(), busy: busy() }
+    }
+
+    /// How long to rest for what has been done since.
+    fn rest(&self) -> Duration {
+        rest(self.since.elapsed(), busy().saturating_sub(self.busy))
+    }
+}
+
+/// The time for which the threads of this runtime have worked, on the average of them.
+fn busy() -> Duration {
+    let metrics = Handle::current().metrics();
+    let threads = metrics.num_workers();
+    let sum: Duration = (0..threads).map(|thread| metrics.worker_total_busy_duration(thread)).sum();
+    sum / u32::try_from(threads).unwrap_or(u32::MAX).max(1)
+}
+
+/// The rest after work that took so long, while each of the threads that serve everybody was busy for
+/// part of that time.
+fn rest(took: Duration, busy: Duration) -> Duration {
+    busy.min(took).mul_f64(REST)
 }
 
 /// Whether reading it can cost more than a moment. What is encrypted in a LogoutRequest is decrypted
@@ -90,6 +134,16 @@ mod tests {
         }
         drop(held);
         assert_eq!(heavy.read(&received("x".repeat(SMALL + 1)), || 3).await, 3);
-        assert_eq!(heavy.0.available_permits(), 1, "the place is free again");
+        let large = received("x".repeat(SMALL + 1));
+        assert_eq!(heavy.read(&large, || 4).await, 4, "the place becomes free again");
+    }
+
+    #[test]
+    fn the_busier_the_others_are_the_longer_heavy_work_rests() {
+        let ms = Duration::from_millis;
+        assert_eq!(rest(ms(10), ms(0)), ms(0));
+        assert_eq!(rest(ms(10), ms(5)), ms(30));
+        assert_eq!(rest(ms(10), ms(10)), ms(60));
+        assert_eq!(rest(ms(10), ms(500)), ms(60), "what was counted late does not add up");
     }
 }
