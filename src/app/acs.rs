@@ -61,7 +61,8 @@ pub async fn receive(app: &App, visitor: &Visitor, body: &[u8]) -> Result<Signed
     loop {
         let now = app.now();
         let (own, octets, idps) = (app.clone(), Arc::clone(&received), Arc::clone(&snapshot));
-        let judged = app.0.heavy.read(&received, move || judge(&own, &octets, &idps, now)).await;
+        let judged =
+            app.0.heavy.read(visitor.address, &received, move || judge(&own, &octets, &idps, now)).await;
         let renewal = match &judged {
             Judged::Good(..) => false,
             Judged::Bad(_, refusal) => {

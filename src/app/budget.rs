@@ -115,7 +115,7 @@ impl SourceBudget {
 }
 
 /// What counts as one source: an IPv4 address, or the /64 that any one IPv6 host has to itself.
-fn network(source: IpAddr) -> IpAddr {
+pub(crate) fn network(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();

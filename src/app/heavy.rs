@@ -4,17 +4,19 @@
 //! A large one, or one that has to be decrypted before its signature can be seen, costs milliseconds,
 //! and anybody can send it. Half of the cores at most work on such ones, on threads of their own, and
 //! the busier the rest of the service is, the longer they rest after each: at leisure not at all, at
-//! full load six times as long as it took. The others wait in the order in which they came, and nobody
-//! who sends a small message waits for them. How many can wait is bounded by the number of connections.
+//! full load six times as long as it took. The others wait until it is their source's turn, and nobody who
+//! sends a small message waits for them. How many can wait is bounded by the number of connections.
 
-use std::sync::Arc;
+mod turns;
+
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use crate::saml::binding::Received;
+use turns::Turns;
 
 /// Up to so many octets, a message is read on the spot.
 const SMALL: usize = 16 * 1024;
@@ -24,27 +26,28 @@ const REST: f64 = 6.0;
 
 /// The places for heavy messages.
 #[derive(Debug)]
-pub(super) struct HeavyWork(Arc<Semaphore>);
+pub(super) struct HeavyWork(Turns);
 
 impl Default for HeavyWork {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self(Arc::new(Semaphore::new((cores / 2).max(1))))
+        Self(Turns::new((cores / 2).max(1)))
     }
 }
 
 impl HeavyWork {
-    /// Does the work where it belongs: here, or in a place of its own once there is one.
+    /// Does the work where it belongs: here, or in a place of its own once it is the
+    /// turn of that source.
     pub(super) async fn read<T: Send + 'static>(
         &self,
+        source: IpAddr,
         received: &Received,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> T {
         if !is_heavy(received) {
             return work();
         }
-        // Nobody closes the semaphore.
-        let place = Arc::clone(&self.0).acquire_owned().await.ok();
+        let place = self.0.take(source).await;
         let done = tokio::task::spawn_blocking(move || {
             let load = Load::measure();
             let done = work();
@@ -120,22 +123,23 @@ mod tests {
 
     #[tokio::test]
     async fn heavy_work_waits_its_turn_and_light_work_does_not() {
-        let heavy = HeavyWork(Arc::new(Semaphore::new(1)));
-        let held = Arc::clone(&heavy.0).acquire_owned().await;
+        let heavy = HeavyWork(Turns::new(1));
+        let source = IpAddr::from([192, 0, 2, 1]);
+        let held = heavy.0.take(source).await;
         let light = received("<a/>".to_owned());
-        assert_eq!(heavy.read(&light, || 1).await, 1, "not held up");
+        assert_eq!(heavy.read(source, &light, || 1).await, 1, "not held up");
         for octets in ["x".repeat(SMALL + 1), "<saml:EncryptedAssertion/>".to_owned()] {
             let large = received(octets);
-            let waiting = heavy.read(&large, || 2);
+            let waiting = heavy.read(source, &large, || 2);
             let mut waiting = std::pin::pin!(waiting);
             let polled =
                 std::future::poll_fn(|context| std::task::Poll::Ready(waiting.as_mut().poll(context)));
             assert!(polled.await.is_pending(), "there is no place");
         }
         drop(held);
-        assert_eq!(heavy.read(&received("x".repeat(SMALL + 1)), || 3).await, 3);
         let large = received("x".repeat(SMALL + 1));
-        assert_eq!(heavy.read(&large, || 4).await, 4, "the place becomes free again");
+        assert_eq!(heavy.read(source, &large, || 3).await, 3);
+        assert_eq!(heavy.read(source, &large, || 4).await, 4, "the place becomes free again");
     }
 
     #[test]

@@ -152,7 +152,7 @@ async fn judge(app: &App, arrival: Arrival, received: &Arc<Received>) -> Judged 
         let now = app.now();
         let (own, octets, idps) = (app.clone(), Arc::clone(received), Arc::clone(&snapshot));
         let work = move || read(&own, arrival.binding, &octets, &idps, now);
-        let read = app.0.heavy.read(received, work).await;
+        let read = app.0.heavy.read(arrival.source, received, work).await;
         match confirmed(app, arrival, read).await {
             Read::Authentic(idp, request) => {
                 let verdict = execute(app, arrival, &idp, &request, now).await;

@@ -33,7 +33,7 @@ pub(super) async fn response(app: &App, arrival: Arrival, received: &Arc<Receive
         let now = app.now();
         let (own, octets, idps) = (app.clone(), Arc::clone(received), Arc::clone(&snapshot));
         let work = move || open(&own, &octets, &idps, now);
-        let (issuer, id, opened) = match app.0.heavy.read(received, work).await {
+        let (issuer, id, opened) = match app.0.heavy.read(arrival.source, received, work).await {
             Ok(read) => read,
             Err(refusal) => return refused(None, None, refusal),
         };
