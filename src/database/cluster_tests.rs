@@ -2,7 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+use std::thread::sleep;
+use std::time::Instant;
+
+use super::super::account::Account;
 use super::*;
+use crate::config::effective_uid;
 use sqlx::{ConnectOptions as _, Executor as _, Row as _};
 
 fn start(directory: &Path) -> Cluster {
@@ -117,15 +125,6 @@ fn a_process_id_that_now_belongs_to_another_program_does_not_keep_it_down() {
     let cluster = start(directory.path());
     assert_eq!(ask(&cluster, "select 'up'"), "up");
     cluster.release().unwrap();
-}
-
-#[test]
-fn what_a_program_said_last_is_the_reason() {
-    assert_eq!(last_complaint("a\nx: error: broken\nhint\n"), "x: error: broken");
-    assert_eq!(last_complaint("a\nb\n\n"), "b");
-    assert_eq!(last_complaint(""), "no reason given");
-    assert!(is_passing("FATAL:  lock file \"postmaster.pid\" already exists"));
-    assert!(!is_passing("FATAL:  data directory has wrong ownership"));
 }
 
 #[test]

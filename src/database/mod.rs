@@ -3,6 +3,7 @@
 mod account;
 mod binaries;
 mod cluster;
+mod place;
 
 use std::time::Duration;
 

@@ -383,6 +383,7 @@ pub enum SoapAnswer {
     /// Whatever stands here, with that HTTP status.
     Raw(u16, String),
     /// Success, with that in its Extensions.
+    #[cfg(feature = "second-opinion")]
     Extended(&'static str),
     /// Success, signed by another key.
     Foreign,
@@ -490,6 +491,7 @@ impl SoapState {
             SoapAnswer::Status(codes) => {
                 (200, envelope(&self.response(request.id(), &codes).signed(self.key)))
             }
+            #[cfg(feature = "second-opinion")]
             SoapAnswer::Extended(extensions) => {
                 let mut response = self.response(request.id(), &["Success"]);
                 extensions.clone_into(&mut response.extensions);
