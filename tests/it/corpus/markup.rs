@@ -236,7 +236,7 @@ fn encodings(all: &mut Vec<Case>) {
 
 fn broken(all: &mut Vec<Case>) {
     let rules = &["VAL-04", "F-11", "F-03"];
-    let plain: [(&'static str, fn(&str) -> String); 12] = [
+    let plain: [(&'static str, fn(&str) -> String); 17] = [
         ("cut in half", |xml| xml[..xml.len() / 2].to_owned()),
         ("the last octet missing", |xml| xml[..xml.len() - 1].to_owned()),
         ("text after it", |xml| format!("{xml}x")),
@@ -254,6 +254,24 @@ fn broken(all: &mut Vec<Case>) {
             swap(xml, "<saml:Issuer", "<x:Issuer").replacen("</saml:Issuer", "</x:Issuer", 1)
         }),
         ("a prefix bound to nothing", |xml| swap(xml, " Version=\"2.0\"", " xmlns:p=\"\" Version=\"2.0\"")),
+        // Namespaces in XML 1.0, 3: the two prefixes that nobody can bind, and the two names that nobody
+        // can be bound to.
+        ("the prefix xml bound to another name", |xml| {
+            swap(xml, " Version=\"2.0\"", " xmlns:xml=\"http://www.w3.org/2000/09/xmldsig#\" Version=\"2.0\"")
+        }),
+        ("another prefix bound to the name of xml", |xml| {
+            swap(xml, " Version=\"2.0\"", " xmlns:p=\"http://www.w3.org/XML/1998/namespace\" Version=\"2.0\"")
+        }),
+        ("no prefix bound to the name of xml", |xml| {
+            let name = "<saml:Issuer xmlns=\"http://www.w3.org/XML/1998/namespace\"";
+            swap(xml, "<saml:Issuer", name)
+        }),
+        ("the prefix xmlns bound", |xml| {
+            swap(xml, " Version=\"2.0\"", " xmlns:xmlns=\"urn:x\" Version=\"2.0\"")
+        }),
+        ("a prefix bound to the name of xmlns", |xml| {
+            swap(xml, " Version=\"2.0\"", " xmlns:p=\"http://www.w3.org/2000/xmlns/\" Version=\"2.0\"")
+        }),
         ("a name with two colons", |xml| swap(xml, " Version=\"2.0\"", " saml:saml:x=\"\" Version=\"2.0\"")),
         ("an attribute without quotes", |xml| swap(xml, " Version=\"2.0\"", " Version=2.0")),
         ("< in an attribute", |xml| swap(xml, " Version=\"2.0\"", " Version=\"<2.0\"")),
