@@ -181,6 +181,24 @@ fn f_01_an_assertion_that_is_no_child_of_the_response_covers_nothing() {
     assert_eq!(refused.err(), Some(Refusal::SignatureShape("signature in the wrong place")));
 }
 
+/// The signature of a second assertion covers nothing of the first. Two are refused before; this is the
+/// check behind that one.
+#[test]
+fn f_12_the_signature_of_a_second_assertion_does_not_cover_the_first() {
+    let own = assertion(ALICE);
+    let second = signed(&own.replace("\"_a\"", "\"_b\""), "_b");
+    let plain = response(&own);
+    let plain = Document::parse(&plain).unwrap();
+    let verdict = |assertions: &str| {
+        let document = response(assertions);
+        let document = Document::parse(&document).unwrap();
+        verify_response(&document, Response::read(&plain).unwrap(), &keys()).map(|(_, coverage)| coverage)
+    };
+    assert_eq!(verdict(&format!("{own}{second}")).err(), Some(Refusal::AssertionUnsigned));
+    let first = signed(&own, "_a");
+    assert!(verdict(&format!("{first}{second}")).is_ok_and(|coverage| coverage.assertion));
+}
+
 /// No way through the door leads to an assertion of another issuer than the signer. Were there one, it
 /// would sign nobody in.
 #[test]
