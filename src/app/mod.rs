@@ -75,7 +75,7 @@ use crate::outbox::notify::Notifier;
 use crate::saml::binding::Received;
 use crate::saml::encryption::DecryptionKeys;
 use crate::saml::names::{EntityId, Location, MessageId};
-use crate::saml::signing::{Algorithm, Signer};
+use crate::saml::signing::Signers;
 use crate::store::sessions::Alive;
 use crate::store::{StoreError, audit, secrets};
 use budget::Budget;
@@ -124,7 +124,6 @@ struct Inner {
     settings: Settings,
     pool: PgPool,
     keys: KeyRing,
-    signer: Signer,
     /// Opens what identity providers have encrypted to us.
     decryption: DecryptionKeys,
     clock: Clock,
@@ -187,12 +186,10 @@ impl App {
         clock: Clock,
         entropy: Entropy,
     ) -> Result<Self, AppError> {
-        let key = keys.signing.private().clone();
-        let algorithm = Algorithm::suiting(&key)?;
-        let signer = Signer::new(key, keys.signing.certificate_der(), algorithm)?;
+        let signers = Signers::new(keys.signing.private().clone(), keys.signing.certificate_der())?;
         let decryption = DecryptionKeys::new(keys.encryption.iter().map(|key| key.private().clone()));
         let me = Me::of(&settings)?;
-        let registry = Registry::new(settings.saml.clone(), clock.now());
+        let registry = Registry::new(settings.saml.clone(), signers, clock.now());
         let mut conn = pool.acquire().await.map_err(StoreError::from)?;
         registry.reload(&mut conn).await?;
         let origins = Origins::default();
@@ -213,7 +210,6 @@ impl App {
             settings,
             pool,
             keys,
-            signer,
             decryption,
             clock,
             entropy,

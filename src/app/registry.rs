@@ -15,6 +15,7 @@ use crate::saml::message::Limits;
 use crate::saml::metadata::{EncryptionTarget, Endpoint, IdpMetadata};
 use crate::saml::names::{Binding, EntityId, Location};
 use crate::saml::signature::TrustedKeys;
+use crate::saml::signing::{Signer, Signers};
 use crate::store::identity_providers::{self, IdpRow};
 use crate::store::{IdpId, StoreError};
 
@@ -29,6 +30,8 @@ pub(crate) struct KnownIdp {
     pub(crate) policy: IdpPolicy,
     pub(crate) keys: TrustedKeys,
     pub(crate) limits: Limits,
+    /// Our key, with the algorithm of its choice (MD-24).
+    pub(crate) signer: Signer,
     enabled: bool,
     valid_until: Option<DateTime<Utc>>,
     single_sign_on: Vec<Endpoint>,
@@ -60,6 +63,7 @@ pub(crate) struct Registry {
     /// An unknown issuer causes a look into the database, but nobody can make us look all the time.
     reloads: Mutex<Bucket>,
     saml: SamlSettings,
+    signers: Signers,
 }
 
 /// The most renewals for unknown issuers at once, and how many come back each second.
@@ -110,9 +114,9 @@ impl KnownIdp {
     }
 
     /// Makes a row ready; none, with a line in the log, if it cannot be used.
-    fn of(row: IdpRow, saml: &SamlSettings) -> Option<Self> {
+    fn of(row: IdpRow, saml: &SamlSettings, signers: &Signers) -> Option<Self> {
         let (entity_id, row_id) = (row.entity_id.clone(), row.id);
-        let ready = Self::read(row, saml);
+        let ready = Self::read(row, saml, signers);
         if ready.is_none() {
             tracing::error!(idp = entity_id, row = %row_id, "this identity provider's row cannot be read");
         } else if ready.as_ref().is_some_and(|idp| idp.naming().is_none()) {
@@ -124,8 +128,18 @@ impl KnownIdp {
         ready
     }
 
-    fn read(row: IdpRow, saml: &SamlSettings) -> Option<Self> {
-        let kept: IdpMetadata = serde_json::from_value(row.metadata).ok()?;
+    fn read(row: IdpRow, saml: &SamlSettings, signers: &Signers) -> Option<Self> {
+        let mut kept: IdpMetadata = serde_json::from_value(row.metadata).ok()?;
+        let signer = signers.taken_by(kept.signing_methods.iter().map(String::as_str));
+        if signer.is_none() {
+            tracing::error!(
+                idp = row.entity_id,
+                "its metadata lists no signature algorithm that our key can sign with: it is sent nothing"
+            );
+            // An endpoint for which nothing can be signed is none.
+            kept.single_sign_on.clear();
+            kept.single_logout.clear();
+        }
         let policy: IdpPolicy = serde_json::from_value(row.policy).ok()?;
         let entity_id = EntityId::parse(row.entity_id).ok()?;
         let keys = kept.signing_keys.iter().map(AsRef::as_ref);
@@ -141,6 +155,8 @@ impl KnownIdp {
                 max_age: saml.max_age,
                 accept_offset_times: policy.accept_offset_times,
             },
+            // What answers over SOAP is signed in any case: there is no other endpoint to leave out.
+            signer: signer.unwrap_or(signers.suiting()).clone(),
             encrypt_to: kept.encryption_keys.into_iter().next(),
             policy,
             enabled: row.state == "enabled",
@@ -201,11 +217,12 @@ fn origins<'a>(idps: impl Iterator<Item = &'a Arc<KnownIdp>>) -> Arc<[String]> {
 
 impl Registry {
     /// An empty registry; [`Registry::reload`] fills it.
-    pub(crate) fn new(saml: SamlSettings, now: DateTime<Utc>) -> Self {
+    pub(crate) fn new(saml: SamlSettings, signers: Signers, now: DateTime<Utc>) -> Self {
         Self {
             snapshot: RwLock::default(),
             reloads: Mutex::new(Bucket::full(RELOADS.0, RELOADS.1, now)),
             saml,
+            signers,
         }
     }
 
@@ -225,7 +242,9 @@ impl Registry {
         };
         let by_entity_id: HashMap<_, _> = rows
             .into_iter()
-            .filter_map(|row| known(&row).or_else(|| KnownIdp::of(row, &self.saml).map(Arc::new)))
+            .filter_map(|row| {
+                known(&row).or_else(|| KnownIdp::of(row, &self.saml, &self.signers).map(Arc::new))
+            })
             .map(|idp| (idp.entity_id.to_string(), idp))
             .collect();
         let origins = origins(by_entity_id.values());

@@ -54,13 +54,13 @@ impl App {
         let id = self.message_id()?;
         let endpoints = idp.front_logout().map(|endpoint| (endpoint.binding, endpoint.response_location()));
         let write = |destination: &Location| self.answer(answering, &id, Some(destination));
-        self.front(idp, endpoints, relay_state, write)
+        Self::front(idp, endpoints, relay_state, write)
     }
 
     /// A LogoutResponse in a SOAP envelope.
-    pub(super) fn soap_answer(&self, answering: Answering<'_>) -> Result<String, Fault> {
+    pub(super) fn soap_answer(&self, idp: &KnownIdp, answering: Answering<'_>) -> Result<String, Fault> {
         let id = self.message_id()?;
-        Ok(encode::soap(&self.answer(answering, &id, None), &self.0.signer)?)
+        Ok(encode::soap(&self.answer(answering, &id, None), &idp.signer)?)
     }
 
     fn answer(&self, answering: Answering<'_>, id: &MessageId, destination: Option<&Location>) -> Unsigned {
@@ -84,7 +84,7 @@ impl App {
     ) -> Result<Option<Outbound>, Fault> {
         let endpoints = idp.front_logout().map(|endpoint| (endpoint.binding, &endpoint.location));
         let name = self.name(idp, request)?;
-        self.front(idp, endpoints, None, |destination| self.request(&name, request, destination, now))
+        Self::front(idp, endpoints, None, |destination| self.request(&name, request, destination, now))
     }
 
     /// A LogoutRequest in a SOAP envelope, for this endpoint.
@@ -96,7 +96,7 @@ impl App {
         now: DateTime<Utc>,
     ) -> Result<String, Fault> {
         let name = self.name(idp, request)?;
-        Ok(encode::soap(&self.request(&name, request, destination, now), &self.0.signer)?)
+        Ok(encode::soap(&self.request(&name, request, destination, now), &idp.signer)?)
     }
 
     /// The principal as this identity provider wants it named.
@@ -167,13 +167,12 @@ impl App {
             }
             .write()
         };
-        self.front(idp, idp.single_sign_on().into_iter(), Some(relay_state), write)
+        Self::front(idp, idp.single_sign_on().into_iter(), Some(relay_state), write)
     }
 
     /// Puts a message on the first front-channel endpoint; where that makes a URL too long for
     /// comfort, on the POST endpoint if there is one (BIND-12).
     fn front<'a>(
-        &self,
         idp: &KnownIdp,
         endpoints: impl Iterator<Item = (Binding, &'a Location)>,
         relay_state: Option<&RelayState>,
@@ -181,7 +180,7 @@ impl App {
     ) -> Result<Option<Outbound>, Fault> {
         let mut best = None;
         for (binding, location) in endpoints {
-            let outbound = self.encode(idp, binding, &write(location), relay_state)?;
+            let outbound = Self::encode(idp, binding, &write(location), relay_state)?;
             let comfortable = match &outbound {
                 Outbound::Redirect { url } => url.len() <= encode::LONGEST_URL,
                 Outbound::Post { .. } => true,
@@ -195,15 +194,14 @@ impl App {
     }
 
     fn encode(
-        &self,
         idp: &KnownIdp,
         binding: Binding,
         message: &Unsigned,
         relay_state: Option<&RelayState>,
     ) -> Result<Outbound, EncodeError> {
         match binding {
-            Binding::Redirect => encode::redirect(message, relay_state, &self.0.signer, idp.policy.ecdsa()),
-            Binding::Post | Binding::Soap => encode::post(message, relay_state, &self.0.signer),
+            Binding::Redirect => encode::redirect(message, relay_state, &idp.signer, idp.policy.ecdsa()),
+            Binding::Post | Binding::Soap => encode::post(message, relay_state, &idp.signer),
         }
     }
 }

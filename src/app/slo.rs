@@ -79,8 +79,12 @@ pub async fn receive_soap(app: &App, source: IpAddr, body: &[u8]) -> SoapReply {
         Err(refusal) => app.plain(arrival, None, None, refusal),
     };
     let answer = match &judged {
-        Judged::Answer { request, status, .. } => app.soap_answer(Answering::Verified(request, status)),
-        Judged::Denied { id, .. } if app.may_deny(&judged) => app.soap_answer(Answering::Unverified(id)),
+        Judged::Answer { idp, request, status, .. } => {
+            app.soap_answer(idp, Answering::Verified(request, status))
+        }
+        Judged::Denied { idp, id, .. } if app.may_deny(&judged) => {
+            app.soap_answer(idp, Answering::Unverified(id))
+        }
         // BIND-29: the exchange as a whole is refused.
         Judged::Denied { .. } => return SoapReply { status: 403, body: String::new() },
         Judged::Plain { refusal, .. } => return soap_refusal(*refusal),

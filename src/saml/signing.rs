@@ -1,6 +1,8 @@
 //! Signing what we send, with nothing but OpenSSL: our messages are written in canonical form, so
 //! the digest is taken over the very octets that leave.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use openssl::ecdsa::EcdsaSig;
@@ -65,6 +67,16 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::RsaSha256,
+        Self::RsaSha384,
+        Self::RsaSha512,
+        Self::EcdsaSha256,
+        Self::EcdsaSha384,
+        Self::EcdsaSha512,
+    ];
+
     /// The algorithm's URI.
     #[must_use]
     pub const fn uri(self) -> &'static str {
@@ -117,14 +129,55 @@ pub enum EcdsaEncoding {
 }
 
 /// Our signing key with its certificate.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Signer {
     key: PKey<Private>,
     algorithm: Algorithm,
     /// The octets of r and of s; zero for RSA.
     coordinate: usize,
     /// `ds:KeyInfo` with our certificate, as it goes into every signature.
-    key_info: String,
+    key_info: Arc<str>,
+}
+
+/// Our signing key, for those who want another algorithm than the one that suits it.
+#[derive(Debug)]
+pub struct Signers {
+    suiting: Signer,
+    others: Vec<Signer>,
+}
+
+impl Signers {
+    /// Takes a private key and its certificate in DER.
+    ///
+    /// # Errors
+    /// [`SigningError`] when the two do not fit together or the key cannot be used.
+    pub fn new(key: PKey<Private>, certificate_der: &[u8]) -> Result<Self, SigningError> {
+        let algorithm = Algorithm::suiting(&key)?;
+        let suiting = Signer::new(key, certificate_der, algorithm)?;
+        let others = Algorithm::ALL
+            .into_iter()
+            .filter(|other| *other != algorithm && other.is_ecdsa() == algorithm.is_ecdsa());
+        let others = others.map(|other| Signer { algorithm: other, ..suiting.clone() }).collect();
+        Ok(Self { suiting, others })
+    }
+
+    /// With the algorithm that suits the key.
+    #[must_use]
+    pub const fn suiting(&self) -> &Signer {
+        &self.suiting
+    }
+
+    /// For a peer whose metadata lists those signature algorithms, the preferred first: with the first
+    /// that this key can do, and with the one that suits it if none are listed. None if the peer takes
+    /// nothing that we would sign with (Metadata Algorithm Support 2.5, 2.6; MD-24).
+    pub fn taken_by<'a>(&self, listed: impl IntoIterator<Item = &'a str>) -> Option<&Signer> {
+        let mut listed = listed.into_iter().peekable();
+        if listed.peek().is_none() {
+            return Some(&self.suiting);
+        }
+        let can = || std::iter::once(&self.suiting).chain(&self.others);
+        listed.find_map(|uri| can().find(|signer| signer.algorithm.uri() == uri))
+    }
 }
 
 impl Signer {
@@ -144,7 +197,7 @@ impl Signer {
             return Err(SigningError::CertificateMismatch);
         }
         let coordinate = coordinate(&key, algorithm)?;
-        Ok(Self { key, algorithm, coordinate, key_info: key_info(certificate_der) })
+        Ok(Self { key, algorithm, coordinate, key_info: key_info(certificate_der).into() })
     }
 
     /// The algorithm this signer uses.
@@ -264,6 +317,39 @@ mod tests {
             asynchronous: true,
         }
         .write()
+    }
+
+    /// MD-24: the first on the peer's list that our key can do, whatever stands around it.
+    #[test]
+    fn md_24_the_peer_chooses_among_what_we_sign_with() {
+        let sha1 = "http://www.w3.org/2000/09/xmldsig#rsa-sha1";
+        let uris = |list: &[Algorithm]| list.iter().map(|algorithm| algorithm.uri()).collect::<Vec<_>>();
+        let rsa = rsa();
+        let signers = Signers::new(rsa.0, &rsa.1).unwrap();
+        let chosen = |listed: &[&str]| signers.taken_by(listed.iter().copied()).map(Signer::algorithm);
+        assert_eq!(chosen(&[]), Some(Algorithm::RsaSha256));
+        let listed = uris(&[Algorithm::EcdsaSha256, Algorithm::RsaSha512, Algorithm::RsaSha256]);
+        assert_eq!(chosen(&listed), Some(Algorithm::RsaSha512));
+        assert_eq!(chosen(&[&[sha1], &listed[..]].concat()), Some(Algorithm::RsaSha512));
+        assert_eq!(chosen(&[sha1]), None, "never below our floor");
+        assert_eq!(chosen(&uris(&[Algorithm::EcdsaSha256])), None, "not with this key");
+
+        let ec = ec(Nid::X9_62_PRIME256V1);
+        let signers = Signers::new(ec.0, &ec.1).unwrap();
+        let chosen = signers.taken_by(uris(&Algorithm::ALL));
+        assert_eq!(chosen.map(Signer::algorithm), Some(Algorithm::EcdsaSha256));
+    }
+
+    #[test]
+    fn md_24_every_algorithm_of_a_key_verifies() {
+        for pair in [rsa(), ec(Nid::X9_62_PRIME256V1), ec(Nid::SECP384R1), ec(Nid::SECP521R1)] {
+            let signers = Signers::new(pair.0, &pair.1).unwrap();
+            for algorithm in Algorithm::ALL {
+                let Some(signer) = signers.taken_by([algorithm.uri()]) else { continue };
+                let xml = signer.enveloped(&request("alice", "1")).unwrap();
+                assert!(xml.contains(algorithm.uri()) && verified(&xml, &pair.1), "{algorithm:?}");
+            }
+        }
     }
 
     /// Another engine's verdict: bergshamra parses and canonicalises for itself.

@@ -41,6 +41,7 @@ mod messages;
 mod metadata;
 mod notify;
 mod oidc;
+mod peer_algorithms;
 mod promises;
 mod race;
 mod refusals;

@@ -43,6 +43,10 @@ pub struct IdpMetadata {
     pub want_authn_requests_signed: bool,
     /// The NameID formats it offers.
     pub name_id_formats: Vec<String>,
+    /// The signature algorithms that it takes, the preferred first; if there are none, it does not say
+    /// (MD-24).
+    #[serde(default)]
+    pub signing_methods: Vec<String>,
     /// What was left out on reading, for the person who imports; not kept.
     #[serde(skip)]
     pub notes: Vec<Note>,
@@ -199,6 +203,9 @@ pub enum Note {
     /// There is no single sign-on endpoint for a binding that we speak.
     #[error("it has no single sign-on endpoint for HTTP-Redirect or HTTP-POST: nobody can sign in there")]
     NoSingleSignOn,
+    /// It lists signature algorithms, and none of them is one that we sign with.
+    #[error("it takes none of the algorithms that we sign with: nothing can be sent to it")]
+    NoSigningMethod,
 }
 
 /// What an endpoint is for.

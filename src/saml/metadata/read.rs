@@ -16,10 +16,11 @@ use super::{
 };
 use crate::saml::instant::Instant;
 use crate::saml::names::{Binding, EntityId, Location};
-use crate::saml::write::{ASLO, DS, MD, MDUI};
+use crate::saml::signing::Algorithm;
+use crate::saml::write::{ALG, ASLO, DS, MD, MDUI};
 
 const SAML2: &str = "urn:oasis:names:tc:SAML:2.0:protocol";
-/// The most algorithms of one key that are kept.
+/// The most algorithms of one key, and of one role, that are kept.
 const MOST_METHODS: usize = 16;
 /// A name to show is cut here.
 const LONGEST_DISPLAY_NAME: usize = 120;
@@ -88,6 +89,7 @@ struct Role {
     single_sign_on: Vec<Endpoint>,
     single_logout: Vec<Endpoint>,
     name_id_formats: Vec<String>,
+    signing_methods: Vec<String>,
     display_name: LocalName,
 }
 
@@ -126,8 +128,14 @@ impl Document {
         let valid_until = valid_until(element);
         let mut roles = Vec::new();
         let mut organization = LocalName::default();
+        let mut signing_methods = Vec::new();
         stream.children(|stream, element| {
-            if element.is(MD.uri, "IDPSSODescriptor") && speaks_saml2(element) {
+            if element.is(MD.uri, "Extensions") {
+                stream.children(|_, element| {
+                    signing_method(&mut signing_methods, element);
+                    Ok::<_, MetadataError>(())
+                })?;
+            } else if element.is(MD.uri, "IDPSSODescriptor") && speaks_saml2(element) {
                 roles.push(self.role(stream, element, entity_id.as_ref())?);
             } else if element.is(MD.uri, "Organization") {
                 stream.children(|stream, element| {
@@ -136,13 +144,17 @@ impl Document {
             }
             Ok::<_, MetadataError>(())
         })?;
-        let Some(role) = roles.pop() else { return Ok(None) };
+        let Some(mut role) = roles.pop() else { return Ok(None) };
         let entity_id = entity_id.ok_or(MetadataError::EntityId)?;
         if !self.seen.insert(entity_id.clone()) {
             return Err(MetadataError::Twins(entity_id));
         }
         if !roles.is_empty() {
             return Err(MetadataError::TwoRoles(entity_id));
+        }
+        // What the role lists is instead of what the entity lists (Metadata Algorithm Support 2.5).
+        if role.signing_methods.is_empty() {
+            role.signing_methods = signing_methods;
         }
         let valid_until = earlier(earlier(outer, valid_until?), role.valid_until);
         role.into_idp(entity_id, valid_until, organization, self.now).map(Some)
@@ -234,9 +246,10 @@ impl Role {
         }
     }
 
-    /// Reads the name for people out of `mdui:UIInfo`.
+    /// Reads the name for people out of `mdui:UIInfo`, and the signature algorithms.
     fn extensions(&mut self, stream: &mut Stream<'_>) -> Result<(), MetadataError> {
         stream.children(|stream, element| {
+            signing_method(&mut self.signing_methods, element);
             if element.is(MDUI.uri, "UIInfo") {
                 stream.children(|stream, element| {
                     self.display_name.read(stream, element, MDUI.uri, "DisplayName")
@@ -262,6 +275,9 @@ impl Role {
         let mut notes: Vec<_> = self.problems.into_iter().map(Note::Key).collect();
         notes.extend(self.single_logout.is_empty().then_some(Note::NoSingleLogout));
         notes.extend(self.single_sign_on.is_empty().then_some(Note::NoSingleSignOn));
+        let known = |uri: &String| Algorithm::ALL.iter().any(|algorithm| algorithm.uri() == uri);
+        let foreign = !self.signing_methods.is_empty() && !self.signing_methods.iter().any(known);
+        notes.extend(foreign.then_some(Note::NoSigningMethod));
         Ok(IdpMetadata {
             entity_id,
             valid_until,
@@ -272,8 +288,17 @@ impl Role {
             encryption_keys: self.encryption_keys,
             want_authn_requests_signed: self.want_authn_requests_signed,
             name_id_formats: self.name_id_formats,
+            signing_methods: self.signing_methods,
             notes,
         })
+    }
+}
+
+/// Keeps an `alg:SigningMethod` (Metadata Algorithm Support 2.4; MD-24). Bounds on the size of keys are
+/// not looked at: ours are of the sizes that everybody takes.
+fn signing_method(methods: &mut Vec<String>, element: &Element) {
+    if element.is(ALG.uri, "SigningMethod") && methods.len() < MOST_METHODS {
+        methods.extend(element.attribute("Algorithm").map(str::to_owned));
     }
 }
 

@@ -7,7 +7,7 @@ use quick_xml::XmlVersion;
 use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
 use quick_xml::name::ResolveResult;
 
-use crate::saml::write::{ASLO, DS, MD, MDUI};
+use crate::saml::write::{ALG, ASLO, DS, MD, MDUI};
 
 /// Elements of XML Signature 1.1.
 pub(super) const DSIG11: &str = "http://www.w3.org/2009/xmldsig11#";
@@ -208,7 +208,7 @@ impl<'x> Stream<'x> {
 /// The namespace if we know it, else empty; a prefix that nobody declared is an error.
 fn known(resolved: &ResolveResult<'_>) -> Result<&'static str, XmlError> {
     match resolved {
-        ResolveResult::Bound(namespace) => Ok([MD.uri, DS.uri, DSIG11, MDUI.uri, ASLO.uri, XML]
+        ResolveResult::Bound(namespace) => Ok([MD.uri, DS.uri, DSIG11, MDUI.uri, ALG.uri, ASLO.uri, XML]
             .into_iter()
             .find(|known| *known == namespace.0)
             .unwrap_or_default()),

@@ -3,7 +3,7 @@
 use chrono::{TimeZone as _, Utc};
 
 use super::{entities, entity, file, idp_with, only, read, role, signing_key};
-use crate::saml::metadata::{IdpMetadata, MetadataError};
+use crate::saml::metadata::{IdpMetadata, MetadataError, Note};
 
 #[test]
 fn md_12_the_smallest_of_all_validities_wins() {
@@ -83,4 +83,37 @@ fn what_is_kept_survives_json() {
     assert_eq!(serde_json::from_str::<IdpMetadata>(&json).unwrap(), idp);
     let evil = json.replace("https://idp.uni.example/idp/profile/SAML2/Redirect/SLO", "javascript:alert(1)");
     assert!(json != evil && serde_json::from_str::<IdpMetadata>(&evil).is_err());
+}
+
+/// What the role lists is instead of what the entity lists; none is no list.
+#[test]
+fn md_24_the_signature_algorithms_of_the_role_come_first() {
+    let methods = |list: &[&str]| {
+        let list = list.iter().map(|uri| {
+            format!("<alg:SigningMethod xmlns:alg=\"urn:oasis:names:tc:SAML:metadata:algsupport\" Algorithm=\"{uri}\" MinKeySize=\"2048\"/>")
+        });
+        format!(
+            "<md:Extensions><x:SigningMethod xmlns:x=\"urn:x\" Algorithm=\"urn:x\"/>{}</md:Extensions>",
+            list.collect::<String>()
+        )
+    };
+    let idp = |of_entity: &str, of_role: &str| {
+        only(&entity(
+            "https://idp.example",
+            "",
+            &format!("{of_entity}{}", role(&format!("{of_role}{}", signing_key()))),
+        ))
+    };
+    let sha256 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256";
+    let sha1 = "http://www.w3.org/2000/09/xmldsig#rsa-sha1";
+    assert_eq!(idp("", "").signing_methods, [""; 0]);
+    let both = idp(&methods(&[sha1]), &methods(&["urn:a", sha256]));
+    assert_eq!(both.signing_methods, ["urn:a", sha256]);
+    assert!(!both.notes.contains(&Note::NoSigningMethod));
+    let one = idp(&methods(&[sha1]), &methods(&[]));
+    assert_eq!(one.signing_methods, [sha1]);
+    assert!(one.notes.contains(&Note::NoSigningMethod));
+    let many: Vec<String> = (0..40).map(|n| format!("urn:{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(idp("", &methods(&many)).signing_methods, many[..16]);
 }
