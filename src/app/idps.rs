@@ -77,6 +77,9 @@ pub struct IdpView {
     pub signing_keys: Vec<String>,
     /// Its keys to encrypt to, by kind and size.
     pub encryption_keys: Vec<String>,
+    /// The algorithm of what we send to it; none if it takes none that we sign with, so that nothing is
+    /// sent (MD-24).
+    pub signed_with: Option<&'static str>,
     /// The switches set for it.
     pub policy: IdpPolicy,
 }
@@ -88,7 +91,7 @@ pub struct IdpView {
 pub async fn list(app: &App) -> Result<Vec<IdpView>, StoreError> {
     let mut conn = app.connection().await?;
     let rows = identity_providers::all(&mut conn).await?;
-    rows.into_iter().map(|row| view(row, app.now())).collect()
+    rows.into_iter().map(|row| view(app, row)).collect()
 }
 
 /// One identity provider, by slug or entity ID.
@@ -208,8 +211,10 @@ pub(in crate::app) async fn change_within(
     Ok(true)
 }
 
-fn view(row: IdpRow, now: DateTime<Utc>) -> Result<IdpView, StoreError> {
+fn view(app: &App, row: IdpRow) -> Result<IdpView, StoreError> {
+    let now = app.now();
     let (metadata, policy) = (metadata_of(&row)?, policy_of(&row)?);
+    let signed_with = app.0.registry.signer(&metadata).map(|signer| signer.algorithm().uri());
     Ok(IdpView {
         slug: row.slug,
         entity_id: row.entity_id,
@@ -224,6 +229,7 @@ fn view(row: IdpRow, now: DateTime<Utc>) -> Result<IdpView, StoreError> {
         single_logout: metadata.single_logout,
         signing_keys: metadata.signing_keys.iter().map(ToString::to_string).collect(),
         encryption_keys: metadata.encryption_keys.iter().map(|target| target.key.to_string()).collect(),
+        signed_with,
         policy,
     })
 }

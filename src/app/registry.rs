@@ -130,7 +130,7 @@ impl KnownIdp {
 
     fn read(row: IdpRow, saml: &SamlSettings, signers: &Signers) -> Option<Self> {
         let mut kept: IdpMetadata = serde_json::from_value(row.metadata).ok()?;
-        let signer = signers.taken_by(kept.signing_methods.iter().map(String::as_str));
+        let signer = chosen(signers, &kept);
         if signer.is_none() {
             tracing::error!(
                 idp = row.entity_id,
@@ -206,6 +206,10 @@ impl Snapshot {
     }
 }
 
+fn chosen<'a>(signers: &'a Signers, of: &IdpMetadata) -> Option<&'a Signer> {
+    signers.taken_by(of.signing_methods.iter().map(String::as_str))
+}
+
 /// Every origin once, in order: found when the copy is made, as every logout asks for them.
 fn origins<'a>(idps: impl Iterator<Item = &'a Arc<KnownIdp>>) -> Arc<[String]> {
     let endpoints = idps.flat_map(|idp| idp.single_logout.iter().chain(&idp.single_sign_on));
@@ -229,6 +233,11 @@ impl Registry {
     /// What is known now.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.snapshot.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Our key with the algorithm of that identity provider's choice; none if it takes none of ours.
+    pub(crate) fn signer(&self, of: &IdpMetadata) -> Option<&Signer> {
+        chosen(&self.signers, of)
     }
 
     /// Reads all identity providers anew. A row that has not changed is not parsed again.

@@ -137,6 +137,8 @@ fn facts(idp: &IdpView) -> String {
     }
     facts.extend(idp.signing_keys.iter().map(|key| ("signing key", key.clone())));
     facts.extend(idp.encryption_keys.iter().map(|key| ("encryption key", key.clone())));
+    let signed = idp.signed_with.unwrap_or("nothing: it lists no algorithm that our key can sign with");
+    facts.push(("is sent", signed.to_owned()));
     if let Ok(serde_json::Value::Object(switches)) = serde_json::to_value(idp.policy) {
         let on = switches.iter().filter(|(_, value)| **value == serde_json::Value::Bool(true));
         facts.extend(on.map(|(name, _)| ("switched on", name.clone())));

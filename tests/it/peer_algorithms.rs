@@ -84,3 +84,20 @@ async fn md_24_below_our_floor_nothing_is_sent_and_every_session_still_ends() {
     assert!(!away.is_signed_in().await);
     scene.done().await;
 }
+
+/// An administrator sees both.
+#[tokio::test]
+async fn md_24_an_administrator_sees_how_we_sign() {
+    let app = TestApp::start().await;
+    let idp = app.idp("idp-a", &RSA_A).await;
+    let signed_with = async || {
+        let shown = signoff::app::idps::show(&app.app, "idp-a").await.unwrap();
+        shown.signed_with
+    };
+    assert_eq!(signed_with().await, Some(SHA256));
+    app.import(&idp, &listing(idp.metadata(), &[SHA512])).await;
+    assert_eq!(signed_with().await, Some(SHA512));
+    app.import(&idp, &listing(idp.metadata(), &[SHA1])).await;
+    assert_eq!(signed_with().await, None);
+    app.done().await;
+}

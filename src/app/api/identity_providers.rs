@@ -47,6 +47,9 @@ pub struct IdentityProviderView {
     pub signing_keys: Vec<String>,
     /// Its keys to encrypt to, by kind and size.
     pub encryption_keys: Vec<String>,
+    /// The signature algorithm of what is sent to it. Null if it takes none that our key can sign with:
+    /// then nothing is sent.
+    pub signed_with: Option<&'static str>,
     /// The switches set for it, by name.
     pub switches: BTreeMap<String, SwitchValue>,
 }
@@ -266,6 +269,7 @@ impl From<IdpView> for IdentityProviderView {
             single_logout: idp.single_logout.into_iter().map(EndpointView::from).collect(),
             signing_keys: idp.signing_keys,
             encryption_keys: idp.encryption_keys,
+            signed_with: idp.signed_with,
             switches: switches.and_then(|switches| serde_json::from_value(switches).ok()).unwrap_or_default(),
         }
     }
