@@ -53,6 +53,7 @@ impl HeavyWork {
             let done = work();
             let rest = load.rest();
             // The place is kept until then, even if nobody waits for the work any more.
+            #[expect(clippy::disallowed_methods, reason = "no graceful stop has to wait for a rest")]
             tokio::spawn(async move {
                 sleep(rest).await;
                 drop(place);

@@ -114,6 +114,6 @@ fn md_24_the_signature_algorithms_of_the_role_come_first() {
     assert_eq!(one.signing_methods, [sha1]);
     assert!(one.notes.contains(&Note::NoSigningMethod));
     let many: Vec<String> = (0..40).map(|n| format!("urn:{n}")).collect();
-    let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    assert_eq!(idp("", &methods(&many)).signing_methods, many[..16]);
+    let listed: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(Some(&*idp("", &methods(&listed)).signing_methods), many.get(..16));
 }
