@@ -26,12 +26,16 @@ const REST: f64 = 6.0;
 
 /// The places for heavy messages.
 #[derive(Debug)]
-pub(super) struct HeavyWork(Turns);
+pub(super) struct HeavyWork {
+    turns: Turns,
+    /// How long to rest after work that was done under that load.
+    rest: fn(&Load) -> Duration,
+}
 
 impl Default for HeavyWork {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self(Turns::new((cores / 2).max(1)))
+        Self { turns: Turns::new((cores / 2).max(1)), rest: Load::rest }
     }
 }
 
@@ -47,11 +51,11 @@ impl HeavyWork {
         if !is_heavy(received) {
             return work();
         }
-        let place = self.0.take(source).await;
+        let (place, rest) = (self.turns.take(source).await, self.rest);
         let done = tokio::task::spawn_blocking(move || {
             let load = Load::measure();
             let done = work();
-            let rest = load.rest();
+            let rest = rest(&load);
             // The place is kept until then, even if nobody waits for the work any more.
             #[expect(clippy::disallowed_methods, reason = "no graceful stop has to wait for a rest")]
             tokio::spawn(async move {
@@ -124,9 +128,9 @@ mod tests {
 
     #[tokio::test]
     async fn heavy_work_waits_its_turn_and_light_work_does_not() {
-        let heavy = HeavyWork(Turns::new(1));
+        let heavy = HeavyWork { turns: Turns::new(1), rest: |_| Duration::ZERO };
         let source = IpAddr::from([192, 0, 2, 1]);
-        let held = heavy.0.take(source).await;
+        let held = heavy.turns.take(source).await;
         let light = received("<a/>".to_owned());
         assert_eq!(heavy.read(source, &light, || 1).await, 1, "not held up");
         for octets in ["x".repeat(SMALL + 1), "<saml:EncryptedAssertion/>".to_owned()] {
@@ -141,6 +145,17 @@ mod tests {
         let large = received("x".repeat(SMALL + 1));
         assert_eq!(heavy.read(source, &large, || 3).await, 3);
         assert_eq!(heavy.read(source, &large, || 4).await, 4, "the place becomes free again");
+    }
+
+    #[tokio::test]
+    async fn while_heavy_work_rests_its_place_is_taken() {
+        let heavy = HeavyWork { turns: Turns::new(1), rest: |_| Duration::from_hours(1) };
+        let source = IpAddr::from([192, 0, 2, 1]);
+        let large = received("x".repeat(SMALL + 1));
+        assert_eq!(heavy.read(source, &large, || 1).await, 1, "the answer does not wait for the rest");
+        let mut next = std::pin::pin!(heavy.turns.take(IpAddr::from([192, 0, 2, 2])));
+        let polled = std::future::poll_fn(|context| std::task::Poll::Ready(next.as_mut().poll(context)));
+        assert!(polled.await.is_pending(), "it rests");
     }
 
     #[test]

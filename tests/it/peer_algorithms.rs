@@ -82,6 +82,9 @@ async fn md_24_below_our_floor_nothing_is_sent_and_every_session_still_ends() {
     let page = away.sign_out().await;
     assert!(scene.idp.sp.try_front(&page).is_none(), "{:?} {}", page.headers, page.body);
     assert!(!away.is_signed_in().await);
+    let told = "select count(*) from logout_leg where state = 'no_endpoint'";
+    assert_eq!(scene.app.count(told).await, 1, "not reported as told");
+    assert_eq!(scene.app.count("select count(*) from logout_leg").await, 1);
     scene.done().await;
 }
 

@@ -275,8 +275,8 @@ impl Role {
         let mut notes: Vec<_> = self.problems.into_iter().map(Note::Key).collect();
         notes.extend(self.single_logout.is_empty().then_some(Note::NoSingleLogout));
         notes.extend(self.single_sign_on.is_empty().then_some(Note::NoSingleSignOn));
-        let known = |uri: &String| Algorithm::ALL.iter().any(|algorithm| algorithm.uri() == uri);
-        let foreign = !self.signing_methods.is_empty() && !self.signing_methods.iter().any(known);
+        let foreign =
+            !self.signing_methods.is_empty() && !self.signing_methods.iter().any(|uri| is_ours(uri));
         notes.extend(foreign.then_some(Note::NoSigningMethod));
         Ok(IdpMetadata {
             entity_id,
@@ -297,9 +297,19 @@ impl Role {
 /// Keeps an `alg:SigningMethod` (Metadata Algorithm Support 2.4; MD-24). Bounds on the size of keys are
 /// not looked at: ours are of the sizes that everybody takes.
 fn signing_method(methods: &mut Vec<String>, element: &Element) {
-    if element.is(ALG.uri, "SigningMethod") && methods.len() < MOST_METHODS {
-        methods.extend(element.attribute("Algorithm").map(str::to_owned));
+    let Some(uri) = element.attribute("Algorithm").filter(|_| element.is(ALG.uri, "SigningMethod")) else {
+        return;
+    };
+    // One of ours is kept wherever it stands in the list: to lose it would be to send nothing.
+    let uri = uri.trim();
+    if (methods.len() < MOST_METHODS || is_ours(uri)) && !methods.iter().any(|known| known == uri) {
+        methods.push(uri.to_owned());
     }
+}
+
+/// Whether it is an algorithm that some key of ours could sign with.
+fn is_ours(uri: &str) -> bool {
+    Algorithm::ALL.iter().any(|algorithm| algorithm.uri() == uri)
 }
 
 /// A name that comes in several languages: the English one, else the first.

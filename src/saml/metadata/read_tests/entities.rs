@@ -116,4 +116,7 @@ fn md_24_the_signature_algorithms_of_the_role_come_first() {
     let many: Vec<String> = (0..40).map(|n| format!("urn:{n}")).collect();
     let listed: Vec<&str> = many.iter().map(String::as_str).collect();
     assert_eq!(Some(&*idp("", &methods(&listed)).signing_methods), many.get(..16));
+    let late = format!(" {sha256}\n");
+    let late = idp("", &methods(&[&listed[..], &[&late, &late]].concat())).signing_methods;
+    assert_eq!((late.len(), late.last().map(String::as_str)), (17, Some(sha256)), "ours is never cut off");
 }
